@@ -1,0 +1,85 @@
+//! The image that others are put on: nothing, an image of an engine, or an image of an OCI layout.
+
+use serde_json::{Map, Value};
+
+use crate::engine::Engine;
+use crate::oci_layout::LayoutImage;
+
+/// Operating system and processor of an image, in the words of the OCI image specification.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Platform {
+    /// `linux`.
+    pub os: String,
+    /// `amd64`, `arm64`, …
+    pub architecture: String,
+    /// `v8` and the like, where given.
+    pub variant: Option<String>,
+}
+
+impl Platform {
+    /// Linux on this machine's processor.
+    pub fn linux_here() -> Self {
+        let architecture = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        Self { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: None }
+    }
+}
+
+/// Where the layers of a base are.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// There are none.
+    Scratch,
+    /// In an engine.
+    Engine {
+        /// The engine.
+        engine: Engine,
+        /// The id that the image has there, `sha256:…`.
+        id: String,
+    },
+    /// In an OCI layout on disk.
+    Layout(LayoutImage),
+}
+
+/// A base image: what its configuration says, and where its layers are.
+#[derive(Debug, Clone)]
+pub struct BaseImage {
+    /// The name it was asked for by.
+    pub name: String,
+    /// Digest of its manifest. Of its configuration where it was never in a registry; `None` for no base.
+    pub digest: Option<String>,
+    /// Operating system and processor.
+    pub platform: Platform,
+    /// The `config` object of the image configuration: `Env`, `Entrypoint`, `Labels`, …
+    pub config: Map<String, Value>,
+    /// The `history` of the image configuration.
+    pub history: Vec<Value>,
+    /// Digests of its uncompressed layers, lowest first.
+    pub diff_ids: Vec<String>,
+    /// Where its layers are.
+    pub source: Source,
+}
+
+impl BaseImage {
+    /// No base at all, for Linux on this machine's processor.
+    pub fn scratch() -> Self {
+        Self {
+            name: "scratch".to_owned(),
+            digest: None,
+            platform: Platform::linux_here(),
+            config: Map::new(),
+            history: Vec::new(),
+            diff_ids: Vec::new(),
+            source: Source::Scratch,
+        }
+    }
+
+    /// The value of a variable of its environment.
+    pub fn env(&self, name: &str) -> Option<&str> {
+        let variables = self.config.get("Env")?.as_array()?;
+        variables.iter().filter_map(Value::as_str).find_map(|v| v.strip_prefix(name)?.strip_prefix('='))
+    }
+}

@@ -1,0 +1,177 @@
+//! A Docker engine: found as `docker` finds it, asked for images, and given tags.
+
+use std::time::Duration;
+
+use bollard::Docker;
+use bollard::models::{ImageHistoryResponseItem, ImageInspect};
+use bollard::query_parameters::{CreateImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder};
+use futures_util::StreamExt;
+use serde_json::{Map, Value, json};
+use tracing::{debug, info};
+
+use crate::auth::credentials_for;
+use crate::base::{BaseImage, Platform, Source};
+use crate::reference::ImageRef;
+use crate::{Error, Result};
+
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
+/// bollard's limit is on the wait for an answer's head, which for a load comes after the last byte was taken. The
+/// caller bounds the whole.
+const WORK_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
+const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+
+/// A connection to a Docker engine that has answered once.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    pub(crate) docker: Docker,
+    endpoint: String,
+}
+
+impl Engine {
+    /// Connects to the engine that `DOCKER_HOST` names, else to the one at the usual socket.
+    ///
+    /// # Errors
+    /// [`Error::EngineUnreachable`] where none answers within 5 s.
+    pub async fn connect() -> Result<Self> {
+        let endpoint = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
+        let endpoint = endpoint.unwrap_or_else(|| DEFAULT_HOST.to_owned());
+        let unreachable = |source| Error::EngineUnreachable { endpoint: endpoint.clone(), source };
+        let docker = Docker::connect_with_host(&endpoint).map_err(unreachable)?;
+        let docker = docker.with_timeout(WORK_LIMIT).with_request_modifier(url_safe_registry_auth);
+        match tokio::time::timeout(ANSWER_LIMIT, docker.ping()).await {
+            Ok(Ok(_)) => Ok(Self { docker, endpoint }),
+            Ok(Err(source)) => Err(unreachable(source)),
+            Err(_) => Err(unreachable(bollard::errors::Error::RequestTimeoutError)),
+        }
+    }
+
+    /// Where the engine was found, as in `DOCKER_HOST`.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// What the engine knows of an image, by reference or id; `None` where it has none of that name.
+    ///
+    /// # Errors
+    /// Where the engine does not answer properly.
+    pub async fn inspect(&self, name: &str) -> Result<Option<ImageInspect>> {
+        match self.docker.inspect_image(name).await {
+            Ok(image) => Ok(Some(image)),
+            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
+            Err(source) => Err(Error::engine(format!("look up the image {name}"))(source)),
+        }
+    }
+
+    /// The image `reference` as a base, pulled where the engine lacks it.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchImage`] where it can be had nowhere.
+    pub async fn base(&self, reference: &ImageRef) -> Result<BaseImage> {
+        let image = match self.inspect(reference.as_str()).await? {
+            Some(image) => image,
+            None => self.pull(reference).await?,
+        };
+        let id = image.id.clone().unwrap_or_default();
+        let diff_ids = image.root_fs.clone().and_then(|fs| fs.layers).unwrap_or_default();
+        let history =
+            self.docker.image_history(&id).await.map_err(Error::engine(format!("read the history of {reference}")))?;
+        Ok(BaseImage {
+            name: reference.to_string(),
+            digest: Some(repository_digest(&image, reference).unwrap_or_else(|| id.clone())),
+            platform: Platform {
+                os: image.os.unwrap_or_else(|| "linux".to_owned()),
+                architecture: image.architecture.unwrap_or_default(),
+                variant: image.variant.filter(|variant| !variant.is_empty()),
+            },
+            config: image
+                .config
+                .and_then(|config| serde_json::to_value(config).ok())
+                .and_then(into_object)
+                .unwrap_or_default(),
+            history: base_history(history, diff_ids.len(), reference),
+            diff_ids,
+            source: Source::Engine { engine: self.clone(), id },
+        })
+    }
+
+    async fn pull(&self, reference: &ImageRef) -> Result<ImageInspect> {
+        info!("pulling {reference}");
+        let credentials = credentials_for(reference.registry()).await?;
+        let options = CreateImageOptionsBuilder::new().from_image(reference.as_str()).build();
+        let mut answers = self.docker.create_image(Some(options), None, Some((&credentials).into()));
+        let no_such_image = |source| Error::NoSuchImage { reference: reference.to_string(), source };
+        while let Some(answer) = answers.next().await {
+            debug!(status = answer.map_err(no_such_image)?.status, "pull");
+        }
+        let pulled = self.inspect(reference.as_str()).await?;
+        pulled.ok_or_else(|| Error::NotConfirmed {
+            action: format!("pull {reference}"),
+            reason: "it has no such image afterwards".to_owned(),
+        })
+    }
+
+    /// Gives the image `id` the name `reference`, in place of what had it before.
+    ///
+    /// # Errors
+    /// Where the engine refuses.
+    pub async fn tag(&self, id: &str, reference: &ImageRef) -> Result<()> {
+        let options =
+            TagImageOptionsBuilder::new().repo(reference.name()).tag(reference.tag().unwrap_or("latest")).build();
+        self.docker.tag_image(id, Some(options)).await.map_err(Error::engine(format!("tag the image as {reference}")))
+    }
+
+    /// Removes a name, or by id an image that has none; layers in use elsewhere stay.
+    ///
+    /// # Errors
+    /// Where the engine refuses. An image that is not there is no error.
+    pub async fn remove(&self, name: &str) -> Result<()> {
+        let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
+        match self.docker.remove_image(name, Some(options), None).await {
+            Ok(_) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
+            Err(source) => Err(Error::engine(format!("remove the image {name}"))(source)),
+        }
+    }
+}
+
+/// bollard encodes the registry credentials with the wrong base64 alphabet; the engine wants the URL-safe one.
+fn url_safe_registry_auth(mut request: bollard::BollardRequest) -> bollard::BollardRequest {
+    if let Some(value) = request.headers_mut().get_mut("X-Registry-Auth")
+        && let Ok(text) = value.to_str()
+        && let Ok(mut safe) = text.replace('+', "-").replace('/', "_").parse::<http::HeaderValue>()
+    {
+        safe.set_sensitive(true);
+        *value = safe;
+    }
+    request
+}
+
+fn repository_digest(image: &ImageInspect, reference: &ImageRef) -> Option<String> {
+    let digests = image.repo_digests.as_deref().unwrap_or_default();
+    let of_this_name =
+        digests.iter().filter_map(|digest| digest.split_once('@')).find(|(name, _)| *name == reference.name());
+    let any = digests.iter().filter_map(|digest| digest.split_once('@')).next();
+    of_this_name.or(any).map(|(_, digest)| digest.to_owned())
+}
+
+fn into_object(value: Value) -> Option<Map<String, Value>> {
+    match value {
+        Value::Object(object) => Some(object),
+        _ => None,
+    }
+}
+
+/// The engine tells the history newest first and leaves out which entries have no layer. Where sizes do not tell
+/// either, a line for each layer says where it is from.
+fn base_history(items: Vec<ImageHistoryResponseItem>, layers: usize, reference: &ImageRef) -> Vec<Value> {
+    if items.iter().filter(|item| item.size > 0).count() != layers {
+        return vec![json!({ "created_by": format!("layer of {reference}") }); layers];
+    }
+    let entry = |item: ImageHistoryResponseItem| {
+        let mut entry = json!({ "created_by": item.created_by, "comment": item.comment });
+        if item.size == 0 {
+            entry["empty_layer"] = json!(true);
+        }
+        entry
+    };
+    items.into_iter().rev().map(entry).collect()
+}

@@ -1,0 +1,133 @@
+//! What can go wrong with engines, registries, images and layouts, as far as callers tell it apart.
+
+use std::path::{Path, PathBuf};
+
+/// Result of this crate's functions.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failure of an engine, a registry, an image or a layout. Sources are kept, never repeated in the text.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No engine answers.
+    #[error("no Docker engine answers at {endpoint}")]
+    EngineUnreachable {
+        /// Where it was looked for, as in `DOCKER_HOST`.
+        endpoint: String,
+        /// What the connection said.
+        source: bollard::errors::Error,
+    },
+    /// The engine refused, failed, or went away while it was at work.
+    #[error("the Docker engine could not {action}")]
+    Engine {
+        /// What it was asked to do, after "could not".
+        action: String,
+        /// What it answered.
+        source: bollard::errors::Error,
+    },
+    /// The engine said yes, but what it holds is not what was sent.
+    #[error("the Docker engine did not {action}: {reason}")]
+    NotConfirmed {
+        /// What it was asked to do, after "did not".
+        action: String,
+        /// What was found instead.
+        reason: String,
+    },
+    /// Neither the engine nor its registry has the image.
+    #[error("there is no image {reference}: the engine has none of that name and could not pull it")]
+    NoSuchImage {
+        /// The reference as it was given.
+        reference: String,
+        /// Why pulling failed.
+        source: bollard::errors::Error,
+    },
+    /// The text is no image reference.
+    #[error("'{text}' is not an image reference: {reason}")]
+    Reference {
+        /// The text as it was given.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The registry does not answer.
+    #[error("the registry {registry} does not answer")]
+    RegistryUnreachable {
+        /// Host and port of the registry.
+        registry: String,
+        /// What the connection said.
+        source: BoxError,
+    },
+    /// The registry knows who we are, or does not, and says no.
+    #[error("the registry {registry} does not allow {action}: {reason}")]
+    Denied {
+        /// Host and port of the registry.
+        registry: String,
+        /// What was asked for, such as `a push to team/app`.
+        action: String,
+        /// What it answered.
+        reason: String,
+    },
+    /// Any other answer of a registry that is not the one hoped for.
+    #[error("the registry {registry} could not {action}")]
+    Registry {
+        /// Host and port of the registry.
+        registry: String,
+        /// What it was asked to do, after "could not".
+        action: String,
+        /// What it answered.
+        source: BoxError,
+    },
+    /// The registry credentials cannot be read.
+    #[error("the credentials for {registry} cannot be read: {reason}")]
+    Credentials {
+        /// Host and port of the registry.
+        registry: String,
+        /// What the file or the helper said.
+        reason: String,
+    },
+    /// A folder is no OCI layout, or a damaged one.
+    #[error("{} is not a usable OCI layout: {reason}", path.display())]
+    Layout {
+        /// The folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The caller asked to stop.
+    #[error("stopped on request")]
+    Cancelled,
+    /// A file operation failed.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried, such as `write`.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The content of a layer could not be produced.
+    #[error("cannot write the layer \"{layer}\"")]
+    Layer {
+        /// The layer's history text.
+        layer: String,
+        /// What failed.
+        source: std::io::Error,
+    },
+}
+
+/// Any error, boxed.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+impl Error {
+    /// For `map_err` on a file operation.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+
+    /// For `map_err` on a request to the engine: a refused connection is told from a refused request.
+    pub(crate) fn engine(action: impl Into<String>) -> impl FnOnce(bollard::errors::Error) -> Self {
+        let action = action.into();
+        move |source| Self::Engine { action, source }
+    }
+}

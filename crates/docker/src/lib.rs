@@ -1,0 +1,24 @@
+//! Container images made of deterministic layers, and the engines and registries that they go to.
+//!
+//! An image is a [base](base::BaseImage) and [layers](layer::Layer) on top of it. The same layers, written by the same
+//! code, go [into an engine](load) or into an [OCI layout](oci_layout), so both hold the same diff ids. This crate has
+//! never heard of hotfixes.
+
+pub mod auth;
+pub mod base;
+mod cancel;
+pub mod engine;
+pub mod error;
+mod gzip;
+mod hashing;
+pub mod image;
+pub mod layer;
+pub mod load;
+mod look;
+pub mod oci_layout;
+mod pipe;
+pub mod push;
+pub mod reference;
+pub mod registry;
+
+pub use error::{Error, Result};

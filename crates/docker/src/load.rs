@@ -1,0 +1,227 @@
+//! An image into the engine through `POST /images/load`.
+//!
+//! The archive is streamed as it is made, with layers that the engine has left out ("thin"). An engine that insists
+//! on every layer gets the base back that it just gave us. Either way what counts is what the engine holds afterwards.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+
+use bollard::query_parameters::ImportImageOptions;
+use futures_util::{StreamExt, TryStreamExt};
+use serde_json::{Value, json};
+use tokio_util::io::{StreamReader, SyncIoBridge};
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use crate::base::Source;
+use crate::cancel::CancellableWriter;
+use crate::engine::Engine;
+use crate::hashing::digest_of;
+use crate::image::{BuiltImage, Image};
+use crate::layer::{LayerId, write_file, write_file_header};
+use crate::pipe::{PipeWriter, pipe};
+use crate::{Error, Result};
+
+/// Whether the base's layers travel along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BaseLayers {
+    /// Left out: the engine has them.
+    Omitted,
+    /// Sent, for engines that want every layer in the archive.
+    Sent,
+}
+
+/// Loads `image`, without any tag; thin where that works.
+///
+/// # Errors
+/// [`Error::Cancelled`] when `cancel` was; otherwise what the engine said, or that it holds something else afterwards.
+pub async fn load(engine: &Engine, image: &Image, cancel: &CancellationToken) -> Result<BuiltImage> {
+    match load_with(engine, image, BaseLayers::Omitted, cancel).await {
+        Err(error @ (Error::Engine { .. } | Error::NotConfirmed { .. })) if !image.base.diff_ids.is_empty() => {
+            debug!(
+                error = &error as &dyn std::error::Error,
+                "the engine did not take the image without its base's layers"
+            );
+            load_with(engine, image, BaseLayers::Sent, cancel).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// Loads `image`, without any tag, in the one way given.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_with(
+    engine: &Engine,
+    image: &Image,
+    base_layers: BaseLayers,
+    cancel: &CancellationToken,
+) -> Result<BuiltImage> {
+    let (writer, body) = pipe();
+    let base = base_reader(image, base_layers);
+    let (archived, token) = (image.clone(), cancel.clone());
+    let archive = tokio::task::spawn_blocking(move || send_archive(&archived, base, writer, &token));
+    let mut answers = engine.docker.import_image_stream(ImportImageOptions::default(), body, None);
+    let mut said = String::new();
+    let mut refusal = None;
+    while let Some(answer) = answers.next().await {
+        match answer {
+            Ok(answer) => said.push_str(&answer.stream.unwrap_or_default()),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    // An engine that has refused reads no further; without its end of the pipe the writer stops too.
+    drop(answers);
+    let written = archive.await.map_err(|error| layer_error(image, error.into()))?;
+    if cancel.is_cancelled() {
+        return Err(Error::Cancelled);
+    }
+    let written = match (written, refusal) {
+        (Err(error), _) if error.kind() != io::ErrorKind::BrokenPipe => return Err(layer_error(image, error)),
+        (_, Some(refusal)) => return Err(Error::engine("load the image")(refusal)),
+        (Err(error), None) => return Err(layer_error(image, error)),
+        (Ok(written), None) => written,
+    };
+    debug!(said, "load");
+    confirm(engine, image, written, &said).await
+}
+
+/// What was written to the engine.
+struct Written {
+    layers: Vec<LayerId>,
+    configuration_digest: String,
+    diff_ids: Vec<String>,
+}
+
+fn layer_error(image: &Image, source: io::Error) -> Error {
+    let layer = image.layers.last().map(|layer| layer.history.clone()).unwrap_or_default();
+    Error::Layer { layer, source }
+}
+
+/// The engine's own archive of the base, as it streams it.
+fn base_reader(image: &Image, base_layers: BaseLayers) -> Option<Box<dyn Read + Send>> {
+    match (&image.base.source, base_layers) {
+        (Source::Engine { engine, id }, BaseLayers::Sent) => {
+            let docker = engine.docker.clone();
+            let id = id.clone();
+            let stream = async_stream(docker, id);
+            Some(Box::new(SyncIoBridge::new(StreamReader::new(stream))))
+        }
+        _ => None,
+    }
+}
+
+fn async_stream(
+    docker: bollard::Docker,
+    id: String,
+) -> std::pin::Pin<Box<dyn futures_util::Stream<Item = io::Result<bytes::Bytes>> + Send>> {
+    let stream = futures_util::stream::once(async move { docker.export_image(&id).map_err(io::Error::other).boxed() });
+    stream.flatten().boxed()
+}
+
+fn send_archive(
+    image: &Image,
+    base: Option<Box<dyn Read + Send>>,
+    pipe: PipeWriter,
+    cancel: &CancellationToken,
+) -> io::Result<Written> {
+    let mut out = CancellableWriter::new(pipe, cancel);
+    match write_archive(image, base, &mut out).and_then(|written| out.flush().map(|()| written)) {
+        Ok(written) => Ok(written),
+        Err(error) => {
+            out.into_inner().fail(&error);
+            Err(error)
+        }
+    }
+}
+
+fn write_archive(image: &Image, base: Option<Box<dyn Read + Send>>, out: &mut impl Write) -> io::Result<Written> {
+    let mut names = match (&image.base.source, base) {
+        (_, Some(base)) => forward_base(base, out)?,
+        (Source::Layout(layout), None) => {
+            let mut names = Vec::new();
+            for index in 0..layout.layers.len() {
+                let open = || layout.open_layer(index).map_err(io::Error::other);
+                let size = io::copy(&mut open()?, &mut io::sink())?;
+                let name = format!("base-{index}.tar");
+                write_file_header(out, &name, size)?;
+                copy_padded(&mut open()?, size, out)?;
+                names.push(name);
+            }
+            names
+        }
+        (Source::Engine { .. } | Source::Scratch, None) => {
+            (0..image.base.diff_ids.len()).map(|i| format!("base-{i}.tar")).collect()
+        }
+    };
+    let mut layers = Vec::new();
+    for (index, layer) in image.layers.iter().enumerate() {
+        let name = format!("layer-{index}.tar");
+        write_file_header(out, &name, layer.size())?;
+        layers.push(layer.write_to(&mut *out)?);
+        names.push(name);
+    }
+    let configuration = image.configuration(&layers);
+    let configuration_digest = digest_of(&configuration);
+    write_file(out, "configuration.json", &configuration)?;
+    let manifest = json!([{ "Config": "configuration.json", "RepoTags": null, "Layers": names }]);
+    write_file(out, "manifest.json", &manifest.to_string().into_bytes())?;
+    out.write_all(&[0; 1024])?;
+    let mut diff_ids = image.base.diff_ids.clone();
+    diff_ids.extend(layers.iter().map(|layer| layer.diff_id.clone()));
+    Ok(Written { layers, configuration_digest, diff_ids })
+}
+
+/// Sends what the engine's archive of the base holds, but for its tables of contents; returns the names of its layers.
+fn forward_base(base: impl Read, out: &mut impl Write) -> io::Result<Vec<String>> {
+    let mut manifest = Vec::new();
+    let mut links = HashMap::new();
+    for entry in tar::Archive::new(base).entries()? {
+        let mut entry = entry?;
+        let name = entry.path()?.to_string_lossy().into_owned();
+        if name == "manifest.json" {
+            entry.read_to_end(&mut manifest)?;
+        } else if let Some(target) = entry.link_name()? {
+            // Equal layers are stored once: `<id>/layer.tar` is then a link to `../<other id>/layer.tar`.
+            links.insert(name, target.to_string_lossy().trim_start_matches("../").to_owned());
+        } else if entry.header().entry_type().is_file() && name.contains('/') {
+            write_file_header(out, &name, entry.size())?;
+            let size = entry.size();
+            copy_padded(&mut entry, size, out)?;
+        }
+    }
+    let manifest: Value = serde_json::from_slice(&manifest).map_err(io::Error::other)?;
+    let layers = manifest[0]["Layers"].as_array().cloned().unwrap_or_default();
+    let layers = layers.iter().filter_map(Value::as_str);
+    Ok(layers.map(|name| links.get(name).cloned().unwrap_or_else(|| name.to_owned())).collect())
+}
+
+fn copy_padded(from: &mut impl Read, size: u64, out: &mut impl Write) -> io::Result<()> {
+    let copied = io::copy(&mut from.take(size), out)?;
+    if copied != size {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    let padding = size.next_multiple_of(512) - size;
+    out.write_all(&[0; 512][..padding as usize])
+}
+
+async fn confirm(engine: &Engine, image: &Image, written: Written, said: &str) -> Result<BuiltImage> {
+    let not_loaded = |reason: String| Error::NotConfirmed { action: "load the image".to_owned(), reason };
+    // The id is the configuration's digest where images are kept the classic way; elsewhere the engine names it.
+    let named = said.split_whitespace().filter(|word| word.starts_with("sha256:"));
+    for id in std::iter::once(written.configuration_digest.as_str()).chain(named) {
+        let Some(found) = engine.inspect(id).await? else { continue };
+        let diff_ids = found.root_fs.and_then(|fs| fs.layers).unwrap_or_default();
+        if diff_ids != written.diff_ids {
+            return Err(not_loaded(format!("it has {} layers that are not those sent", diff_ids.len())));
+        }
+        debug!(layers = image.layers.len(), id, "loaded");
+        return Ok(BuiltImage { id: found.id.unwrap_or_else(|| id.to_owned()), digest: None, layers: written.layers });
+    }
+    Err(not_loaded(if said.trim().is_empty() {
+        "it said nothing".to_owned()
+    } else {
+        format!("it said: {}", said.trim())
+    }))
+}

@@ -1,0 +1,120 @@
+//! OCI image layouts: images as folders, with no engine anywhere near.
+//!
+//! Described in the OCI Image Layout Specification: `oci-layout`, `index.json`, and blobs named by their digests.
+
+mod read;
+mod write;
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{Error, Result};
+
+pub use read::{Labelled, open, read_labels};
+pub use write::{check_target, write};
+
+const INDEX: &str = "index.json";
+const LAYOUT_FILE: &str = "oci-layout";
+const LAYOUT_VERSION: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
+const REF_NAME: &str = "org.opencontainers.image.ref.name";
+const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
+const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
+const GZIP_LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
+
+/// A pointer to a blob.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Descriptor {
+    /// What the blob is.
+    #[serde(rename = "mediaType")]
+    pub media_type: String,
+    /// `sha256:…`.
+    pub digest: String,
+    /// Length in bytes.
+    pub size: u64,
+    /// `platform`, `annotations` and whatever else stands there.
+    #[serde(flatten)]
+    pub more: Map<String, Value>,
+}
+
+impl Descriptor {
+    fn new(media_type: &str, digest: String, size: u64) -> Self {
+        Self { media_type: media_type.to_owned(), digest, size, more: Map::new() }
+    }
+
+    fn ref_name(&self) -> Option<&str> {
+        self.more.get("annotations")?.get(REF_NAME)?.as_str()
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Index {
+    #[serde(rename = "schemaVersion")]
+    schema_version: u32,
+    #[serde(rename = "mediaType", default = "index_type")]
+    media_type: String,
+    manifests: Vec<Descriptor>,
+}
+
+fn index_type() -> String {
+    INDEX_TYPE.to_owned()
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Manifest {
+    #[serde(rename = "schemaVersion")]
+    schema_version: u32,
+    #[serde(rename = "mediaType", default = "manifest_type")]
+    media_type: String,
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+}
+
+fn manifest_type() -> String {
+    MANIFEST_TYPE.to_owned()
+}
+
+/// One image of a layout.
+#[derive(Debug, Clone)]
+pub struct LayoutImage {
+    /// The folder of the layout.
+    pub directory: PathBuf,
+    /// Its layers as they are stored, lowest first.
+    pub layers: Vec<Descriptor>,
+}
+
+impl LayoutImage {
+    /// The uncompressed tar of a layer.
+    ///
+    /// # Errors
+    /// Where the blob is missing or compressed in a way unknown here.
+    pub(crate) fn open_layer(&self, index: usize) -> Result<Box<dyn Read + Send>> {
+        let layer = &self.layers[index];
+        let path = blob_path(&self.directory, &layer.digest)?;
+        let file = BufReader::with_capacity(1 << 17, File::open(&path).map_err(Error::io("read", &path))?);
+        match layer.media_type.rsplit(['.', '+']).next() {
+            Some("gzip") => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(file))),
+            Some("tar") => Ok(Box::new(file)),
+            _ => Err(self.damaged(format!("layers of type {} cannot be read", layer.media_type))),
+        }
+    }
+
+    pub(crate) fn damaged(&self, reason: String) -> Error {
+        Error::Layout { path: self.directory.clone(), reason }
+    }
+}
+
+/// Where the blob of that digest is. Digests come from files of others, so they are checked before they become paths.
+fn blob_path(directory: &Path, digest: &str) -> Result<PathBuf> {
+    let hash =
+        digest.strip_prefix("sha256:").filter(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()));
+    match hash {
+        Some(hash) => Ok(directory.join("blobs/sha256").join(hash)),
+        None => Err(Error::Layout { path: directory.to_owned(), reason: format!("'{digest}' is no SHA-256 digest") }),
+    }
+}

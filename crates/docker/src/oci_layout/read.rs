@@ -1,0 +1,122 @@
+//! Images out of a layout.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{Descriptor, INDEX, INDEX_TYPE, Index, LAYOUT_FILE, LayoutImage, Manifest, blob_path};
+use crate::base::{BaseImage, Platform, Source};
+use crate::hashing::digest_of;
+use crate::{Error, Result};
+
+/// An image's labels and layers, as `inspect` wants them.
+#[derive(Debug, Clone)]
+pub struct Labelled {
+    /// Digest of its manifest, or the engine's id.
+    pub id: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// The image of the layout in `directory` that is called `tag`, or its only one, as a base.
+///
+/// # Errors
+/// [`Error::Layout`] where there is no such image or the layout is damaged.
+pub fn open(directory: &Path, tag: Option<&str>) -> Result<BaseImage> {
+    let (descriptor, manifest, configuration) = image(directory, tag)?;
+    let text = |key: &str| configuration.get(key).and_then(Value::as_str).map(str::to_owned);
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let diff_ids = list(configuration.pointer("/rootfs/diff_ids"));
+    let diff_ids: Vec<String> = diff_ids.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    if diff_ids.len() != manifest.layers.len() {
+        return Err(damaged(directory, "its manifest and its configuration name different numbers of layers"));
+    }
+    let tag = descriptor.ref_name().map(|tag| format!(":{tag}")).unwrap_or_default();
+    Ok(BaseImage {
+        name: format!("oci:{}{tag}", directory.file_name().unwrap_or_default().to_string_lossy()),
+        digest: Some(descriptor.digest),
+        platform: Platform {
+            os: text("os").unwrap_or_else(|| "linux".to_owned()),
+            architecture: text("architecture").unwrap_or_default(),
+            variant: text("variant"),
+        },
+        config: configuration.get("config").and_then(Value::as_object).cloned().unwrap_or_default(),
+        history: list(configuration.get("history")),
+        diff_ids,
+        source: Source::Layout(LayoutImage { directory: directory.to_owned(), layers: manifest.layers }),
+    })
+}
+
+/// The labels of the image of the layout that is called `tag`, or of its only one.
+///
+/// # Errors
+/// As [`open`].
+pub fn read_labels(directory: &Path, tag: Option<&str>) -> Result<Labelled> {
+    let (descriptor, _, configuration) = image(directory, tag)?;
+    let labels = configuration.pointer("/config/Labels").and_then(Value::as_object).cloned().unwrap_or_default();
+    let labels = labels.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned())));
+    Ok(Labelled { id: descriptor.digest, labels: labels.collect() })
+}
+
+fn image(directory: &Path, tag: Option<&str>) -> Result<(Descriptor, Manifest, Value)> {
+    let index = read_index(directory)?;
+    let descriptor = choose(directory, index.manifests, tag)?;
+    let manifest: Manifest = read_blob(directory, &descriptor)?;
+    let configuration: Value = read_blob(directory, &manifest.config)?;
+    Ok((descriptor, manifest, configuration))
+}
+
+/// The layout's index.
+pub(super) fn read_index(directory: &Path) -> Result<Index> {
+    if !directory.join(LAYOUT_FILE).is_file() {
+        return Err(damaged(directory, "there is no file oci-layout in it"));
+    }
+    let path = directory.join(INDEX);
+    let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+    serde_json::from_slice(&bytes).map_err(|error| damaged(directory, format!("index.json: {error}")))
+}
+
+fn choose(directory: &Path, manifests: Vec<Descriptor>, tag: Option<&str>) -> Result<Descriptor> {
+    let tags: Vec<String> = manifests.iter().filter_map(|m| m.ref_name().map(str::to_owned)).collect();
+    let mut chosen: Vec<Descriptor> = manifests.into_iter().filter(|m| tag.is_none() || m.ref_name() == tag).collect();
+    chosen.dedup_by(|a, b| a.digest == b.digest);
+    match (chosen.len(), tag) {
+        (1, _) => resolve(directory, chosen.remove(0)),
+        (0, Some(tag)) => Err(damaged(directory, format!("it has no image '{tag}', only {}", tags.join(", ")))),
+        (0, None) => Err(damaged(directory, "it has no image")),
+        _ => Err(damaged(directory, format!("it has several images; name one of {} after a colon", tags.join(", ")))),
+    }
+}
+
+/// An image for several platforms is an index of its own.
+fn resolve(directory: &Path, descriptor: Descriptor) -> Result<Descriptor> {
+    if descriptor.media_type != INDEX_TYPE {
+        return Ok(descriptor);
+    }
+    let here = Platform::linux_here();
+    let index: Index = read_blob(directory, &descriptor)?;
+    let fits = |m: &Descriptor| {
+        let platform = m.more.get("platform");
+        let is = |key: &str, value: &str| platform.and_then(|p| p.get(key)).and_then(Value::as_str) == Some(value);
+        is("os", &here.os) && is("architecture", &here.architecture)
+    };
+    let found = index.manifests.into_iter().find(fits);
+    found.ok_or_else(|| damaged(directory, format!("it has no image for {}/{}", here.os, here.architecture)))
+}
+
+fn read_blob<T: DeserializeOwned>(directory: &Path, descriptor: &Descriptor) -> Result<T> {
+    let path = blob_path(directory, &descriptor.digest)?;
+    let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+    if digest_of(&bytes) != descriptor.digest {
+        return Err(damaged(directory, format!("the blob {} has other content than its name says", descriptor.digest)));
+    }
+    serde_json::from_slice(&bytes)
+        .map_err(|error| damaged(directory, format!("the blob {}: {error}", descriptor.digest)))
+}
+
+fn damaged(directory: &Path, reason: impl Into<String>) -> Error {
+    Error::Layout { path: directory.to_owned(), reason: reason.into() }
+}

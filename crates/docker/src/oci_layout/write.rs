@@ -1,0 +1,239 @@
+//! Images into a layout. The index is written last and by renaming, so a layout holds the image wholly or not at all.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use tempfile::NamedTempFile;
+use tokio_util::sync::CancellationToken;
+
+use super::read::read_index;
+use super::{
+    CONFIG_TYPE, Descriptor, GZIP_LAYER_TYPE, INDEX, INDEX_TYPE, Index, LAYER_TYPE, LAYOUT_FILE, LAYOUT_VERSION,
+    MANIFEST_TYPE, Manifest, REF_NAME, blob_path,
+};
+use crate::base::Source;
+use crate::cancel::CancellableWriter;
+use crate::gzip::GzipWriter;
+use crate::hashing::{HashingWriter, digest_of};
+use crate::image::{BuiltImage, Image};
+use crate::layer::{Layer, LayerId};
+use crate::reference::ImageRef;
+use crate::{Error, Result};
+
+/// Whether an image can be written to `directory`: it is not there, empty, or a layout already.
+///
+/// # Errors
+/// [`Error::Layout`] where it is something else.
+pub fn check_target(directory: &Path) -> Result<()> {
+    match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(Error::io("open the folder", directory)(source)),
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => read_index(directory).map(drop),
+        },
+    }
+}
+
+/// Writes `image` to the layout in `directory`, under `tags`, in place of what had these names there.
+///
+/// # Errors
+/// [`Error::Cancelled`] when `cancel` was; otherwise what the file system said. What was written is removed again.
+pub async fn write(
+    directory: &Path,
+    image: &Image,
+    tags: &[ImageRef],
+    cancel: &CancellationToken,
+) -> Result<BuiltImage> {
+    let (directory, image, tags, token) = (directory.to_owned(), image.clone(), tags.to_vec(), cancel.clone());
+    let written = tokio::task::spawn_blocking(move || write_blocking(&directory, &image, &tags, &token)).await;
+    let written = written.unwrap_or_else(|error| Err(Error::Layer { layer: String::new(), source: error.into() }));
+    if cancel.is_cancelled() && written.is_err() { Err(Error::Cancelled) } else { written }
+}
+
+fn write_blocking(
+    directory: &Path,
+    image: &Image,
+    tags: &[ImageRef],
+    cancel: &CancellationToken,
+) -> Result<BuiltImage> {
+    check_target(directory)?;
+    let mut added = Added::default();
+    let blobs = directory.join("blobs/sha256");
+    added.create_dirs(&blobs)?;
+    let mut layers = copy_base(&mut added, directory, image)?;
+    let mut ids = Vec::new();
+    for layer in &image.layers {
+        let (id, descriptor) = write_layer(&mut added, directory, layer, cancel)?;
+        ids.push(id);
+        layers.push(descriptor);
+    }
+    let config = write_json(&mut added, directory, CONFIG_TYPE, &image.configuration(&ids))?;
+    let manifest = Manifest { schema_version: 2, media_type: MANIFEST_TYPE.to_owned(), config, layers };
+    let manifest = serde_json::to_vec(&manifest).map_err(|e| Error::io("write", directory)(e.into()))?;
+    let manifest = write_json(&mut added, directory, MANIFEST_TYPE, &manifest)?;
+    let digest = manifest.digest.clone();
+    write_index(&mut added, directory, &manifest, tags)?;
+    added.keep();
+    Ok(BuiltImage { id: digest.clone(), digest: Some(digest), layers: ids })
+}
+
+fn write_layer(
+    added: &mut Added,
+    directory: &Path,
+    layer: &Layer,
+    cancel: &CancellationToken,
+) -> Result<(LayerId, Descriptor)> {
+    let failed = |source| Error::Layer { layer: layer.history.clone(), source };
+    let file = blob_file(directory)?;
+    let mut gzip = GzipWriter::new(HashingWriter::new(file));
+    let id = layer.write_to(CancellableWriter::new(&mut gzip, cancel)).map_err(failed)?;
+    let (file, digest, size) = gzip.finish().map_err(failed)?.finish();
+    added.persist(file, &blob_path(directory, &digest)?)?;
+    Ok((id, Descriptor::new(GZIP_LAYER_TYPE, digest, size)))
+}
+
+fn write_json(added: &mut Added, directory: &Path, media_type: &str, bytes: &[u8]) -> Result<Descriptor> {
+    let descriptor = Descriptor::new(media_type, digest_of(bytes), bytes.len() as u64);
+    let mut file = blob_file(directory)?;
+    file.write_all(bytes).map_err(Error::io("write", directory))?;
+    added.persist(file, &blob_path(directory, &descriptor.digest)?)?;
+    Ok(descriptor)
+}
+
+fn blob_file(directory: &Path) -> Result<NamedTempFile> {
+    let blobs = directory.join("blobs/sha256");
+    tempfile::Builder::new().prefix(".hotfix-").tempfile_in(&blobs).map_err(Error::io("write to the folder", &blobs))
+}
+
+/// The base's layers as they are stored, so that they keep their compressed digests.
+fn copy_base(added: &mut Added, directory: &Path, image: &Image) -> Result<Vec<Descriptor>> {
+    let layout = match &image.base.source {
+        Source::Layout(layout) => layout,
+        Source::Scratch => return Ok(Vec::new()),
+        Source::Engine { .. } => {
+            let reason = format!("the base {} is in an engine, and a layout is written without one", image.base.name);
+            return Err(Error::Layout { path: directory.to_owned(), reason });
+        }
+    };
+    for layer in &layout.layers {
+        let from = blob_path(&layout.directory, &layer.digest)?;
+        let to = blob_path(directory, &layer.digest)?;
+        if to.exists() {
+            continue;
+        }
+        let mut file = blob_file(directory)?;
+        let mut source = fs::File::open(&from).map_err(Error::io("read", &from))?;
+        let mut hashing = HashingWriter::new(&mut file);
+        io::copy(&mut source, &mut hashing).map_err(Error::io("copy", &from))?;
+        if hashing.finish().1 != layer.digest {
+            return Err(layout.damaged(format!("the blob {} has other content than its name says", layer.digest)));
+        }
+        added.persist(file, &to)?;
+    }
+    Ok(layout.layers.iter().map(as_oci_layer).collect())
+}
+
+/// Docker's names for the same types are not allowed beside OCI's in one manifest.
+fn as_oci_layer(layer: &Descriptor) -> Descriptor {
+    let media_type = match layer.media_type.as_str() {
+        "application/vnd.docker.image.rootfs.diff.tar.gzip" => GZIP_LAYER_TYPE,
+        "application/vnd.docker.image.rootfs.diff.tar" => LAYER_TYPE,
+        other => other,
+    };
+    Descriptor { media_type: media_type.to_owned(), ..layer.clone() }
+}
+
+fn write_index(added: &mut Added, directory: &Path, manifest: &Descriptor, tags: &[ImageRef]) -> Result<()> {
+    let mut index = match read_index(directory) {
+        Ok(index) => index,
+        Err(Error::Layout { .. }) if !directory.join(LAYOUT_FILE).exists() => {
+            Index { schema_version: 2, media_type: INDEX_TYPE.to_owned(), manifests: Vec::new() }
+        }
+        Err(error) => return Err(error),
+    };
+    let names: BTreeSet<&str> = tags.iter().map(|tag| tag.tag().unwrap_or("latest")).collect();
+    index.manifests.retain(|known| !known.ref_name().is_some_and(|name| names.contains(name)));
+    for tag in tags {
+        let mut named = manifest.clone();
+        let annotations = json!({ REF_NAME: tag.tag().unwrap_or("latest"), "io.containerd.image.name": tag.as_str() });
+        named.more.insert("annotations".to_owned(), annotations);
+        index.manifests.push(named);
+    }
+    added.write_new(&directory.join(LAYOUT_FILE), LAYOUT_VERSION.as_bytes())?;
+    let bytes = serde_json::to_vec_pretty(&index).map_err(|e| Error::io("write", directory)(e.into()))?;
+    let path = directory.join(INDEX);
+    let mut file = tempfile::Builder::new()
+        .prefix(".hotfix-")
+        .tempfile_in(directory)
+        .map_err(Error::io("write to the folder", directory))?;
+    file.write_all(&bytes).map_err(Error::io("write", &path))?;
+    persist(file, &path)
+}
+
+/// Files and folders that were not there before; removed on drop unless kept.
+#[derive(Default)]
+struct Added {
+    files: Vec<PathBuf>,
+    folders: Vec<PathBuf>,
+}
+
+impl Added {
+    fn create_dirs(&mut self, folder: &Path) -> Result<()> {
+        let missing: Vec<&Path> =
+            folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
+        for path in missing.into_iter().rev() {
+            fs::create_dir(path).map_err(Error::io("make the folder", path))?;
+            self.folders.push(path.to_owned());
+        }
+        Ok(())
+    }
+
+    fn persist(&mut self, file: NamedTempFile, path: &Path) -> Result<()> {
+        // A blob of that name has that content: it is left alone, so that it is not removed if we fail later.
+        if path.exists() {
+            return Ok(());
+        }
+        persist(file, path)?;
+        self.files.push(path.to_owned());
+        Ok(())
+    }
+
+    fn write_new(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
+        if path.exists() {
+            return Ok(());
+        }
+        fs::write(path, bytes).map_err(Error::io("write", path))?;
+        self.files.push(path.to_owned());
+        Ok(())
+    }
+
+    fn keep(mut self) {
+        self.files.clear();
+        self.folders.clear();
+    }
+}
+
+impl Drop for Added {
+    fn drop(&mut self) {
+        for file in self.files.iter().rev() {
+            // What cannot be removed is unreferenced, and there is nobody to tell.
+            let _ = fs::remove_file(file);
+        }
+        for folder in self.folders.iter().rev() {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
+    // Temporary files are private; a layout is read by others.
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(Error::io("write", path))?;
+    file.as_file().sync_all().map_err(Error::io("write", path))?;
+    file.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
+    Ok(())
+}

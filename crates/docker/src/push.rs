@@ -1,0 +1,85 @@
+//! Pushing through the engine. A push is believed only when the engine names the digest that the registry took.
+
+use std::time::Duration;
+
+use bollard::query_parameters::PushImageOptionsBuilder;
+use futures_util::StreamExt;
+use tracing::debug;
+
+use crate::auth::Credentials;
+use crate::engine::Engine;
+use crate::reference::ImageRef;
+use crate::{Error, Result};
+
+/// The engine reports progress several times a second; silence of this length is a dead connection.
+const SILENCE_LIMIT: Duration = Duration::from_secs(5 * 60);
+
+/// Pushes the image that the engine has under `reference`. Returns the digest of its manifest in the registry.
+///
+/// # Errors
+/// [`Error::Denied`] where the registry refuses us, [`Error::Engine`] for other failures, [`Error::NotConfirmed`] where
+/// the stream ends without a digest or the engine does not list it afterwards.
+pub async fn push(engine: &Engine, reference: &ImageRef, credentials: &Credentials) -> Result<String> {
+    let options = PushImageOptionsBuilder::new().tag(reference.tag().unwrap_or("latest")).build();
+    let mut answers = engine.docker.push_image(reference.name(), Some(options), Some(credentials.into()));
+    let mut digest = None;
+    loop {
+        let answer = tokio::time::timeout(SILENCE_LIMIT, answers.next()).await.map_err(|_| {
+            not_confirmed(reference, format!("it was silent for {} minutes", SILENCE_LIMIT.as_secs() / 60))
+        })?;
+        let Some(answer) = answer else { break };
+        let status = answer.map_err(|error| failure(reference, error))?.status.unwrap_or_default();
+        debug!(status, "push");
+        digest = digest_in(&status).or(digest);
+    }
+    let digest = digest.ok_or_else(|| not_confirmed(reference, "the push ended without a digest"))?;
+    confirm(engine, reference, &digest).await?;
+    Ok(digest)
+}
+
+/// The last status of a push is `TAG: digest: sha256:… size: N`.
+fn digest_in(status: &str) -> Option<String> {
+    let digest = status.split_once("digest: ")?.1.split_whitespace().next()?;
+    digest.starts_with("sha256:").then(|| digest.to_owned())
+}
+
+async fn confirm(engine: &Engine, reference: &ImageRef, digest: &str) -> Result<()> {
+    let image = engine.inspect(reference.as_str()).await?;
+    let digests = image.and_then(|image| image.repo_digests).unwrap_or_default();
+    if digests.iter().any(|known| known.split_once('@').is_some_and(|(_, known)| known == digest)) {
+        return Ok(());
+    }
+    Err(not_confirmed(reference, format!("the engine does not list {digest} afterwards")))
+}
+
+fn not_confirmed(reference: &ImageRef, reason: impl Into<String>) -> Error {
+    Error::NotConfirmed { action: format!("push {reference}"), reason: reason.into() }
+}
+
+/// The engine passes the registry's refusal on as text only.
+fn failure(reference: &ImageRef, error: bollard::errors::Error) -> Error {
+    let text = error.to_string();
+    let denied = ["unauthorized", "denied", "no basic auth credentials", "authentication required", "forbidden"];
+    if denied.iter().any(|word| text.to_lowercase().contains(word)) {
+        return Error::Denied {
+            registry: reference.registry().to_owned(),
+            action: format!("a push to {}", reference.repository()),
+            reason: text,
+        };
+    }
+    Error::engine(format!("push {reference}"))(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_digest_is_found_in_the_last_status_only() {
+        let digest = format!("sha256:{}", "0f".repeat(32));
+        assert_eq!(digest_in(&format!("t1: digest: {digest} size: 738")), Some(digest));
+        for other in ["Pushed", "Layer already exists", "digest: md5:12", "The push refers to repository [x]"] {
+            assert_eq!(digest_in(other), None, "{other}");
+        }
+    }
+}
