@@ -1,1 +1,26 @@
-//! Placeholder
+//! From a WSO2 product pack and the vendor's hotfixes to a container image.
+//!
+//! The steps and their order stand in [`pipeline`]; what each step needs and gives is a type of its own, so that a
+//! wrong order does not compile. `docs/architecture.md` maps steps to functions, types and exit codes.
+
+pub mod changes;
+pub mod cli;
+pub mod credentials;
+pub mod delivery;
+pub mod host;
+pub mod hotfix;
+pub mod image;
+pub mod inspect;
+pub mod interrupt;
+pub mod pack;
+pub mod pipeline;
+pub mod plan;
+pub mod process;
+pub mod redact;
+pub mod report;
+pub mod request;
+pub mod scrub;
+pub mod step;
+pub mod tree;
+pub mod update_tool;
+pub mod workspace;

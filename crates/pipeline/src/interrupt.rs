@@ -1,0 +1,82 @@
+//! Being asked to stop: INT and TERM become one token that every long task watches.
+
+use std::sync::{Arc, OnceLock};
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::step::{Kind, Problem};
+
+/// The signals that end a run in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// From a terminal.
+    Int,
+    /// From a scheduler.
+    Term,
+}
+
+impl Signal {
+    /// 128 and the signal's number, as shells report it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::Int => 130,
+            Self::Term => 143,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Int => "INT",
+            Self::Term => "TERM",
+        }
+    }
+}
+
+/// Whether and by what the run was interrupted.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt {
+    token: CancellationToken,
+    signal: Arc<OnceLock<Signal>>,
+}
+
+impl Interrupt {
+    /// Listens for INT and TERM from now on.
+    ///
+    /// # Errors
+    /// Where the system does not let us listen.
+    pub fn listen() -> std::io::Result<Self> {
+        let interrupt = Self::default();
+        let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let listening = interrupt.clone();
+        tokio::spawn(async move {
+            let signal = tokio::select! {
+                _ = int.recv() => Signal::Int,
+                _ = term.recv() => Signal::Term,
+            };
+            warn!("{} received, stopping", signal.name());
+            // Set before the token is cancelled, so whoever sees the token finds the reason.
+            let _ = listening.signal.set(signal);
+            listening.token.cancel();
+        });
+        Ok(interrupt)
+    }
+
+    /// A token that is cancelled with the run, and can be cancelled alone.
+    pub fn child_token(&self) -> CancellationToken {
+        self.token.child_token()
+    }
+
+    /// The signal that was received, if one was.
+    pub fn signal(&self) -> Option<Signal> {
+        self.signal.get().copied()
+    }
+
+    /// The problem that an interrupted step reports, if there was a signal.
+    pub fn problem(&self) -> Option<Problem> {
+        let signal = self.signal()?;
+        let message = format!("stopped by {}", signal.name());
+        Some(Problem::new(message, "nothing was left behind; run the same command again").of_kind(Kind::Interrupted(signal)))
+    }
+}

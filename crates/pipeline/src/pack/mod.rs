@@ -1,0 +1,220 @@
+//! The product pack: a zip of one product, read as far as its directory until it is unpacked.
+
+mod directory;
+mod extract;
+mod name;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+use serde_json::Value;
+use zip::ZipArchive;
+
+use crate::step::Problem;
+
+pub use directory::{Node, NodeKind};
+pub use name::PackName;
+
+/// Where the product says what it is. Missing or altered, the update tool does not know the product.
+pub const PRODUCT_TXT: &str = "updates/product.txt";
+/// Where the update tool keeps level, hotfixes, and what must not reach an image.
+pub const CONFIG_JSON: &str = "updates/config.json";
+/// Where the update tool logs, with the user's e-mail and this machine's paths.
+pub const LOGS: &str = "updates/logs";
+/// Larger ones are no product.txt, config.json or link target.
+const SMALL: u64 = 1 << 20;
+
+/// What a pack is a pack of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Product {
+    /// `wso2am`.
+    pub name: String,
+    /// `4.1.0`.
+    pub version: String,
+    /// `10`; 0 for a pack that never took an update.
+    pub update_level: u32,
+}
+
+impl Product {
+    /// `wso2am-4.1.0`: the pack's folder, and the content of its `product.txt`.
+    pub fn folder(&self) -> String {
+        format!("{}-{}", self.name, self.version)
+    }
+
+    /// `4.1.0.10`.
+    pub fn full_version(&self) -> String {
+        format!("{}.{}", self.version, self.update_level)
+    }
+}
+
+/// A pack whose directory holds one product, with safe names only and within bounds.
+#[derive(Debug, Clone)]
+pub struct ProductPack {
+    /// The zip.
+    pub path: PathBuf,
+    /// Length of the zip in bytes.
+    pub bytes: u64,
+    /// What it is a pack of.
+    pub product: Product,
+    /// Everything in the product's folder, by path from there; folders that the zip implies are there too.
+    pub nodes: Arc<BTreeMap<String, Node>>,
+    archive: Arc<Mutex<ZipArchive<File>>>,
+}
+
+impl ProductPack {
+    /// Reads the directory of the zip at `path`, and the few small files that say what it is.
+    ///
+    /// # Errors
+    /// Where the file is no zip, is damaged, holds no product or more than one, has an unsafe name, or is larger than
+    /// `max_unpacked_size` bytes when unpacked. The problem names the entry.
+    pub fn open(path: &Path, max_unpacked_size: u64) -> Result<Self, Problem> {
+        let file = open_file(path)?;
+        let bytes = file.metadata().map_err(|error| unreadable(path).because(error))?.len();
+        let mut archive = ZipArchive::new(file).map_err(|error| {
+            let hint = "download the pack again, and compare its size and checksum with the vendor's";
+            Problem::new(format!("{} is not a zip, or is cut short", path.display()), hint).because(error)
+        })?;
+        let (folder, nodes) = directory::read(path, &mut archive, max_unpacked_size)?;
+        let archive = Arc::new(Mutex::new(archive));
+        let mut pack = Self {
+            path: path.to_owned(),
+            bytes,
+            product: Product { name: String::new(), version: String::new(), update_level: 0 },
+            nodes: Arc::new(nodes),
+            archive,
+        };
+        pack.product = pack.identify(&folder)?;
+        Ok(pack)
+    }
+
+    fn identify(&self, folder: &str) -> Result<Product, Problem> {
+        let path = self.path.display();
+        let Some(product_txt) = self.small_file(PRODUCT_TXT)? else {
+            return Err(Problem::new(
+                format!("{path} holds no product: there is no {folder}/{PRODUCT_TXT} in it"),
+                "give the product pack as the vendor delivers it, not its sources or a part of it",
+            ));
+        };
+        let product_txt = String::from_utf8_lossy(&product_txt);
+        let Some((name, version)) = name::split_product(product_txt.trim()).filter(|_| product_txt.trim() == folder) else {
+            return Err(Problem::new(
+                format!("{path} is not a clean pack: {folder}/{PRODUCT_TXT} says '{}'", printable(product_txt.trim())),
+                format!("{PRODUCT_TXT} must say '{folder}', or the update tool cannot identify the product; download the pack again"),
+            ));
+        };
+        let named = PackName::of(&self.path).filter(|named| named.product == name && named.version == version);
+        let recorded = self.recorded_level()?;
+        let update_level = self.level(named.map(|named| named.level), recorded)?;
+        Ok(Product { name: name.to_owned(), version: version.to_owned(), update_level })
+    }
+
+    /// The level stands in the pack's name; a pack that the update tool has run in records it as well.
+    fn level(&self, named: Option<Option<u32>>, recorded: Option<u32>) -> Result<u32, Problem> {
+        let path = self.path.display();
+        match (named, recorded) {
+            (Some(Some(named)), Some(recorded)) if named != recorded => Err(Problem::new(
+                format!("{path} contradicts itself: its name says level {named}, its {CONFIG_JSON} level {recorded}"),
+                "give the pack the name that the vendor gave it",
+            )),
+            (_, Some(recorded)) => Ok(recorded),
+            (Some(named), None) => Ok(named.unwrap_or(0)),
+            (None, None) => Err(Problem::new(
+                format!("the update level of {path} is not known: its name is not of the form <product>-<version>[.<level>].zip for the product in it"),
+                "give the pack the name that the vendor gave it, such as wso2am-4.1.0.10.zip",
+            )),
+        }
+    }
+
+    /// The level in `config.json`; none for a fresh pack and for one that never took an update.
+    fn recorded_level(&self) -> Result<Option<u32>, Problem> {
+        let Some(config) = self.small_file(CONFIG_JSON)? else { return Ok(None) };
+        let config: Value = serde_json::from_slice(&config).map_err(|error| {
+            Problem::new(format!("{CONFIG_JSON} in {} is not JSON", self.path.display()), "download the pack again").because(error)
+        })?;
+        if config["hotfixes"].as_array().is_some_and(|applied| !applied.is_empty()) {
+            return Err(Problem::new(
+                format!("{} already has hotfixes applied, says its {CONFIG_JSON}", self.path.display()),
+                "give the clean pack of that update level: hotfixes are applied to it in order, from the first",
+            ));
+        }
+        Ok(config["update-level"].as_str().and_then(|level| level.parse().ok()))
+    }
+
+    /// The file at `path` from the product's folder, where there is one of at most 1 MiB.
+    ///
+    /// # Errors
+    /// Where it cannot be read, or is larger.
+    pub fn small_file(&self, path: &str) -> Result<Option<Vec<u8>>, Problem> {
+        let Some(Node { kind: NodeKind::File { index, size }, .. }) = self.nodes.get(path) else { return Ok(None) };
+        if *size > SMALL {
+            return Err(Problem::new(format!("{path} in {} is of {size} bytes", self.path.display()), "download the pack again"));
+        }
+        let mut bytes = Vec::new();
+        self.copy_entry(*index, &mut bytes)
+            .map_err(|error| Problem::new(format!("{path} in {} cannot be read", self.path.display()), "download the pack again").because(error))?;
+        Ok(Some(bytes))
+    }
+
+    /// Writes the content of the file that is entry number `index` of the zip to `out`; its checksum is verified.
+    ///
+    /// # Errors
+    /// Where the zip is damaged there, or `out` fails.
+    pub fn copy_entry(&self, index: usize, out: &mut dyn Write) -> io::Result<()> {
+        let mut archive = self.archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut entry = archive.by_index(index)?;
+        let declared = entry.size();
+        let copied = io::copy(&mut (&mut entry).take(declared.saturating_add(1)), out)?;
+        if copied != declared {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it unpacks to {copied} bytes or more where the directory says {declared}")));
+        }
+        Ok(())
+    }
+
+    /// Bytes of all files when unpacked.
+    pub fn unpacked_bytes(&self) -> u64 {
+        self.nodes.values().map(Node::size).sum()
+    }
+
+    /// Number of files and links.
+    pub fn files(&self) -> usize {
+        self.nodes.values().filter(|node| !matches!(node.kind, NodeKind::Directory)).count()
+    }
+
+    /// Time of the newest entry, in seconds since 1970.
+    pub fn newest(&self) -> u64 {
+        self.nodes.values().map(|node| node.mtime).max().unwrap_or_default()
+    }
+}
+
+fn open_file(path: &Path) -> Result<File, Problem> {
+    let missing = || Problem::new(format!("there is no pack {}", path.display()), "give the path of the product pack, a zip");
+    let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => missing().because(error),
+        _ => unreadable(path).because(error),
+    })?;
+    if metadata.is_dir() {
+        return Err(Problem::new(
+            format!("the pack {} is a folder", path.display()),
+            "give the zip that the vendor delivers, not an unpacked product; PACK comes before HOTFIX_DIR",
+        ));
+    }
+    File::open(path).map_err(|error| unreadable(path).because(error))
+}
+
+fn unreadable(path: &Path) -> Problem {
+    Problem::new(format!("the pack {} cannot be read", path.display()), "check its permissions")
+}
+
+/// Text from a pack, fit for a terminal: control characters and what else could fool one are escaped.
+pub fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() || is_invisible(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+}
+
+/// Direction marks and zero-width characters.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
