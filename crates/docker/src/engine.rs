@@ -1,10 +1,13 @@
 //! A Docker engine: found as `docker` finds it, asked for images, and given tags.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::{ImageHistoryResponseItem, ImageInspect};
-use bollard::query_parameters::{CreateImageOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder};
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
+};
 use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
 use tracing::{debug, info};
@@ -118,6 +121,27 @@ impl Engine {
         let options =
             TagImageOptionsBuilder::new().repo(reference.name()).tag(reference.tag().unwrap_or("latest")).build();
         self.docker.tag_image(id, Some(options)).await.map_err(Error::engine(format!("tag the image as {reference}")))
+    }
+
+    /// The ids of all images that the engine has, named or not.
+    ///
+    /// # Errors
+    /// Where the engine does not answer properly.
+    pub async fn image_ids(&self) -> Result<HashSet<String>> {
+        let options = ListImagesOptionsBuilder::new().all(true).build();
+        let images = self.docker.list_images(Some(options)).await.map_err(Error::engine("list its images"))?;
+        Ok(images.into_iter().map(|image| image.id).collect())
+    }
+
+    /// Takes the name `reference` off the image `id`; a name that another image has by now is left alone.
+    ///
+    /// # Errors
+    /// Where the engine refuses.
+    pub async fn remove_tag(&self, reference: &ImageRef, id: &str) -> Result<()> {
+        match self.inspect(reference.as_str()).await? {
+            Some(image) if image.id.as_deref() == Some(id) => self.remove(reference.as_str()).await,
+            _ => Ok(()),
+        }
     }
 
     /// Removes a name, or by id an image that has none; layers in use elsewhere stay.

@@ -37,6 +37,18 @@ pub async fn push(engine: &Engine, reference: &ImageRef, credentials: &Credentia
     Ok(digest)
 }
 
+/// Whether the engine can talk to the registry of `reference` with `credentials`.
+pub async fn reaches(engine: &Engine, reference: &ImageRef, credentials: &Credentials) -> bool {
+    match engine.docker.inspect_registry_image(reference.as_str(), Some(credentials.into())).await {
+        Ok(_) => true,
+        Err(bollard::errors::Error::DockerResponseServerError { message, .. }) => {
+            let message = message.to_lowercase();
+            ["manifest unknown", "not found", "name unknown"].iter().any(|word| message.contains(word))
+        }
+        Err(_) => false,
+    }
+}
+
 /// The last status of a push is `TAG: digest: sha256:… size: N`.
 fn digest_in(status: &str) -> Option<String> {
     let digest = status.split_once("digest: ")?.1.split_whitespace().next()?;

@@ -64,8 +64,9 @@ impl CredentialSources {
 
 fn password_from_file(path: &Path) -> Result<SecretString, Problem> {
     let hint = "give a readable file that holds the password and nothing else";
-    let file = std::fs::File::open(path)
-        .map_err(|error| Problem::new(format!("the password file {} cannot be read", path.display()), hint).because(error))?;
+    let file = std::fs::File::open(path).map_err(|error| {
+        Problem::new(format!("the password file {} cannot be read", path.display()), hint).because(error)
+    })?;
     password_from(file, &format!("the password file {}", path.display()))
 }
 
@@ -92,7 +93,9 @@ fn password_from(source: impl Read, name: &str) -> Result<SecretString, Problem>
 pub fn missing() -> Problem {
     Problem::new(
         "there are no credentials for the update tool: a user name and a password of a WSO2 account",
-        format!("set {USERNAME_VARIABLE} and {PASSWORD_VARIABLE}, or give --username with --password-file or --password-stdin"),
+        format!(
+            "set {USERNAME_VARIABLE} and {PASSWORD_VARIABLE}, or give --username with --password-file or --password-stdin"
+        ),
     )
 }
 
@@ -117,10 +120,17 @@ mod tests {
         };
         let pair = |u: &str, p: &str| Some((u.to_owned(), p.to_owned()));
         assert_eq!(read(all()), pair("p", "pp"));
-        assert_eq!(read(CredentialSources { positional_username: None, positional_password: None, ..all() }), pair("o", "ee"));
-        let environment = CredentialSources { positional_username: None, positional_password: None, username: None, ..all() };
+        assert_eq!(
+            read(CredentialSources { positional_username: None, positional_password: None, ..all() }),
+            pair("o", "ee")
+        );
+        let environment =
+            CredentialSources { positional_username: None, positional_password: None, username: None, ..all() };
         assert_eq!(read(environment), pair("e", "ee"));
-        assert_eq!(read(CredentialSources { environment_password: Some("x".into()), ..CredentialSources::default() }), None);
+        assert_eq!(
+            read(CredentialSources { environment_password: Some("x".into()), ..CredentialSources::default() }),
+            None
+        );
     }
 
     #[test]

@@ -77,6 +77,9 @@ impl Interrupt {
     pub fn problem(&self) -> Option<Problem> {
         let signal = self.signal()?;
         let message = format!("stopped by {}", signal.name());
-        Some(Problem::new(message, "nothing was left behind; run the same command again").of_kind(Kind::Interrupted(signal)))
+        Some(
+            Problem::new(message, "nothing was left behind; run the same command again")
+                .of_kind(Kind::Interrupted(signal)),
+        )
     }
 }

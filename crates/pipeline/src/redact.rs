@@ -27,7 +27,12 @@ impl Redactor {
             return;
         }
         let json = serde_json::Value::from(secret).to_string();
-        let mut forms = vec![secret.to_owned(), json[1..json.len() - 1].to_owned(), percent_encoded(secret), secret.replace('\'', r"'\''")];
+        let mut forms = vec![
+            secret.to_owned(),
+            json[1..json.len() - 1].to_owned(),
+            percent_encoded(secret),
+            secret.replace('\'', r"'\''"),
+        ];
         forms.extend([STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].map(|engine| engine.encode(secret)));
         self.forms.extend(forms);
         self.forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
@@ -57,7 +62,13 @@ mod tests {
         let secret = r#"p"a's/wörd +"#;
         let mut redactor = Redactor::default();
         redactor.add(secret);
-        let forms = [secret.to_owned(), r#"p\"a's/wörd +"#.to_owned(), "p%22a%27s%2Fw%C3%B6rd%20%2B".to_owned(), STANDARD.encode(secret), URL_SAFE_NO_PAD.encode(secret)];
+        let forms = [
+            secret.to_owned(),
+            r#"p\"a's/wörd +"#.to_owned(),
+            "p%22a%27s%2Fw%C3%B6rd%20%2B".to_owned(),
+            STANDARD.encode(secret),
+            URL_SAFE_NO_PAD.encode(secret),
+        ];
         for form in forms {
             assert_eq!(redactor.redact(&format!("<{form}>")), "<***>", "{form}");
         }

@@ -220,8 +220,15 @@ mod tests {
 
     #[test]
     fn the_kind_of_failure_goes_before_the_step() {
-        let code = |kind| Failure { step: Step::ApplyHotfixes, problem: Problem::new("m", "h").of_kind(kind) }.exit_code();
-        let kinds = [Kind::Failed, Kind::Conflict, Kind::TimedOut, Kind::Interrupted(Signal::Int), Kind::Interrupted(Signal::Term)];
+        let code =
+            |kind| Failure { step: Step::ApplyHotfixes, problem: Problem::new("m", "h").of_kind(kind) }.exit_code();
+        let kinds = [
+            Kind::Failed,
+            Kind::Conflict,
+            Kind::TimedOut,
+            Kind::Interrupted(Signal::Int),
+            Kind::Interrupted(Signal::Term),
+        ];
         assert_eq!(kinds.map(code), [6, 7, 10, 130, 143]);
     }
 }

@@ -61,7 +61,11 @@ struct Entry {
 }
 
 /// The product's folder and what is in it.
-pub(super) fn read(pack: &Path, archive: &mut ZipArchive<File>, max_unpacked_size: u64) -> Result<(String, BTreeMap<String, Node>), Problem> {
+pub(super) fn read(
+    pack: &Path,
+    archive: &mut ZipArchive<File>,
+    max_unpacked_size: u64,
+) -> Result<(String, BTreeMap<String, Node>), Problem> {
     let bad = |what: String| unsafe_pack(pack, what);
     if archive.has_duplicate_names() {
         return Err(bad("it has the same name twice".to_owned()));
@@ -111,7 +115,7 @@ fn read_entry(archive: &mut ZipArchive<File>, index: usize) -> Result<Entry, Str
             _ => return Err(say("is neither a file nor a folder nor a link")),
         };
         let mode = permissions(&kind, &path, unix.map(|_| mode & !SETID_BITS).filter(|mode| *mode != 0));
-        let mtime = data.last_modified().map(seconds).unwrap_or_default();
+        let mtime = data.last_modified().map(entry_time).unwrap_or_default();
         (raw, Entry { path, node: Node { kind, mode, mtime } })
     };
     match entry.node.kind {
@@ -134,7 +138,8 @@ fn permissions(kind: &NodeKind, path: &str, given: Option<u32>) -> u32 {
     }
 }
 
-fn seconds(time: zip::DateTime) -> u64 {
+/// A zip's time in seconds since 1970. It has no time zone; UTC gives the same on any machine.
+pub fn entry_time(time: zip::DateTime) -> u64 {
     let date = jiff::civil::date(
         i16::try_from(time.year()).unwrap_or(1980),
         i8::try_from(time.month()).unwrap_or(1),
@@ -152,7 +157,10 @@ fn read_link(archive: &mut ZipArchive<File>, index: usize) -> Result<String, Str
     if entry.size() > SMALL {
         return Err("its link target is too long".to_owned());
     }
-    entry.take(SMALL).read_to_string(&mut target).map_err(|error| format!("its link target cannot be read: {error}"))?;
+    entry
+        .take(SMALL)
+        .read_to_string(&mut target)
+        .map_err(|error| format!("its link target cannot be read: {error}"))?;
     Ok(target)
 }
 
@@ -164,7 +172,10 @@ fn top_folder(pack: &Path, entries: &[Entry]) -> Result<String, Problem> {
     match tops.as_slice() {
         [] => Err(Problem::new(format!("{} holds no product: it is empty", pack.display()), hint)),
         [top] if split_product(top).is_some() => Ok((*top).to_owned()),
-        [top] => Err(Problem::new(format!("{} holds no product: its folder is '{}', not <product>-<version>", pack.display(), printable(top)), hint)),
+        [top] => Err(Problem::new(
+            format!("{} holds no product: its folder is '{}', not <product>-<version>", pack.display(), printable(top)),
+            hint,
+        )),
         several => {
             let names: Vec<String> = several.iter().take(5).map(|top| printable(top)).collect();
             Err(Problem::new(format!("{} holds more than one folder: {}", pack.display(), names.join(", ")), hint))
@@ -205,8 +216,8 @@ fn below(folder: &str, entries: Vec<Entry>) -> Result<BTreeMap<String, Node>, St
     Ok(nodes)
 }
 
-/// `a/b/c` → `a`, `a/b`.
-pub(super) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
+/// The folders above a path: `a/b/c` → `a`, `a/b`.
+pub fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(at, _)| &path[..at])
 }
 
@@ -227,7 +238,10 @@ fn stays_inside(link: &str, target: &str) -> bool {
 }
 
 fn unsafe_pack(pack: &Path, what: String) -> Problem {
-    Problem::new(format!("{} is not safe to unpack: {what}", pack.display()), "download the pack again from the vendor; do not use this one")
+    Problem::new(
+        format!("{} is not safe to unpack: {what}", pack.display()),
+        "download the pack again from the vendor; do not use this one",
+    )
 }
 
 #[cfg(test)]
@@ -253,6 +267,6 @@ mod tests {
     #[test]
     fn zip_times_are_taken_as_utc() {
         let time = zip::DateTime::from_date_and_time(2022, 3, 28, 10, 20, 30).expect("valid");
-        assert_eq!(seconds(time), 1_648_462_830);
+        assert_eq!(entry_time(time), 1_648_462_830);
     }
 }

@@ -50,8 +50,12 @@ impl ProductPack {
 
     fn failed(&self, path: &str, error: io::Error) -> Problem {
         let hint = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room, or give --workspace on a larger disk",
-            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => "download the pack again: it is damaged",
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "make room, or give --workspace on a larger disk"
+            }
+            io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => {
+                "download the pack again: it is damaged"
+            }
             _ => "check the workspace's disk and permissions",
         };
         Problem::new(format!("{} in {} cannot be unpacked", printable(path), self.path.display()), hint).because(error)

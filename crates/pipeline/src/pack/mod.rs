@@ -16,7 +16,7 @@ use zip::ZipArchive;
 
 use crate::step::Problem;
 
-pub use directory::{Node, NodeKind};
+pub use directory::{Node, NodeKind, ancestors, entry_time};
 pub use name::PackName;
 
 /// Where the product says what it is. Missing or altered, the update tool does not know the product.
@@ -100,10 +100,13 @@ impl ProductPack {
             ));
         };
         let product_txt = String::from_utf8_lossy(&product_txt);
-        let Some((name, version)) = name::split_product(product_txt.trim()).filter(|_| product_txt.trim() == folder) else {
+        let Some((name, version)) = name::split_product(product_txt.trim()).filter(|_| product_txt.trim() == folder)
+        else {
             return Err(Problem::new(
                 format!("{path} is not a clean pack: {folder}/{PRODUCT_TXT} says '{}'", printable(product_txt.trim())),
-                format!("{PRODUCT_TXT} must say '{folder}', or the update tool cannot identify the product; download the pack again"),
+                format!(
+                    "{PRODUCT_TXT} must say '{folder}', or the update tool cannot identify the product; download the pack again"
+                ),
             ));
         };
         let named = PackName::of(&self.path).filter(|named| named.product == name && named.version == version);
@@ -123,7 +126,9 @@ impl ProductPack {
             (_, Some(recorded)) => Ok(recorded),
             (Some(named), None) => Ok(named.unwrap_or(0)),
             (None, None) => Err(Problem::new(
-                format!("the update level of {path} is not known: its name is not of the form <product>-<version>[.<level>].zip for the product in it"),
+                format!(
+                    "the update level of {path} is not known: its name is not of the form <product>-<version>[.<level>].zip for the product in it"
+                ),
                 "give the pack the name that the vendor gave it, such as wso2am-4.1.0.10.zip",
             )),
         }
@@ -133,7 +138,8 @@ impl ProductPack {
     fn recorded_level(&self) -> Result<Option<u32>, Problem> {
         let Some(config) = self.small_file(CONFIG_JSON)? else { return Ok(None) };
         let config: Value = serde_json::from_slice(&config).map_err(|error| {
-            Problem::new(format!("{CONFIG_JSON} in {} is not JSON", self.path.display()), "download the pack again").because(error)
+            Problem::new(format!("{CONFIG_JSON} in {} is not JSON", self.path.display()), "download the pack again")
+                .because(error)
         })?;
         if config["hotfixes"].as_array().is_some_and(|applied| !applied.is_empty()) {
             return Err(Problem::new(
@@ -151,11 +157,16 @@ impl ProductPack {
     pub fn small_file(&self, path: &str) -> Result<Option<Vec<u8>>, Problem> {
         let Some(Node { kind: NodeKind::File { index, size }, .. }) = self.nodes.get(path) else { return Ok(None) };
         if *size > SMALL {
-            return Err(Problem::new(format!("{path} in {} is of {size} bytes", self.path.display()), "download the pack again"));
+            return Err(Problem::new(
+                format!("{path} in {} is of {size} bytes", self.path.display()),
+                "download the pack again",
+            ));
         }
         let mut bytes = Vec::new();
-        self.copy_entry(*index, &mut bytes)
-            .map_err(|error| Problem::new(format!("{path} in {} cannot be read", self.path.display()), "download the pack again").because(error))?;
+        self.copy_entry(*index, &mut bytes).map_err(|error| {
+            Problem::new(format!("{path} in {} cannot be read", self.path.display()), "download the pack again")
+                .because(error)
+        })?;
         Ok(Some(bytes))
     }
 
@@ -169,7 +180,10 @@ impl ProductPack {
         let declared = entry.size();
         let copied = io::copy(&mut (&mut entry).take(declared.saturating_add(1)), out)?;
         if copied != declared {
-            return Err(io::Error::new(io::ErrorKind::InvalidData, format!("it unpacks to {copied} bytes or more where the directory says {declared}")));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("it unpacks to {copied} bytes or more where the directory says {declared}"),
+            ));
         }
         Ok(())
     }
@@ -191,7 +205,8 @@ impl ProductPack {
 }
 
 fn open_file(path: &Path) -> Result<File, Problem> {
-    let missing = || Problem::new(format!("there is no pack {}", path.display()), "give the path of the product pack, a zip");
+    let missing =
+        || Problem::new(format!("there is no pack {}", path.display()), "give the path of the product pack, a zip");
     let metadata = std::fs::metadata(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => missing().because(error),
         _ => unreadable(path).because(error),
@@ -211,7 +226,9 @@ fn unreadable(path: &Path) -> Problem {
 
 /// Text from a pack, fit for a terminal: control characters and what else could fool one are escaped.
 pub fn printable(text: &str) -> String {
-    text.chars().flat_map(|c| if c.is_control() || is_invisible(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect()
+    text.chars()
+        .flat_map(|c| if c.is_control() || is_invisible(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect()
 }
 
 /// Direction marks and zero-width characters.

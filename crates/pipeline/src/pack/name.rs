@@ -74,9 +74,13 @@ pub(super) fn safe_name(raw: &[u8]) -> Result<String, String> {
             "" => return Err("has an empty part".to_owned()),
             "." | ".." => return Err(format!("has the part '{part}'")),
             _ if part.len() > 255 => return Err(format!("has a part of {} bytes", part.len())),
-            _ if part.as_bytes().get(1) == Some(&b':') && part.as_bytes()[0].is_ascii_alphabetic() => return Err("begins with a drive letter".to_owned()),
+            _ if part.as_bytes().get(1) == Some(&b':') && part.as_bytes()[0].is_ascii_alphabetic() => {
+                return Err("begins with a drive letter".to_owned());
+            }
             // In a layer such a name deletes another file.
-            _ if part.starts_with(hotfix_docker::layer::WHITEOUT_PREFIX) => return Err("has a part that means a deletion in an image".to_owned()),
+            _ if part.starts_with(hotfix_docker::layer::WHITEOUT_PREFIX) => {
+                return Err("has a part that means a deletion in an image".to_owned());
+            }
             _ => {}
         }
     }
@@ -99,7 +103,16 @@ mod tests {
         let is = |product: &str, version: &str, level| Some((product.to_owned(), version.to_owned(), level));
         assert_eq!(name("a b/wso2am-4.1.0.10.zip"), is("wso2am", "4.1.0", Some(10)));
         assert_eq!(name("wso2is-km-5.10.0.ZIP"), is("wso2is-km", "5.10.0", None));
-        for other in ["wso2am.zip", "wso2am-4.1.zip", "wso2am-4.1.0.10.1.zip", "wso2am-4.1.0.x.zip", "-4.1.0.zip", "wso2am-4.1.0.tar", "wso2 am-4.1.0.zip", "wso2am-4.1.0.99999999999.zip"] {
+        for other in [
+            "wso2am.zip",
+            "wso2am-4.1.zip",
+            "wso2am-4.1.0.10.1.zip",
+            "wso2am-4.1.0.x.zip",
+            "-4.1.0.zip",
+            "wso2am-4.1.0.tar",
+            "wso2 am-4.1.0.zip",
+            "wso2am-4.1.0.99999999999.zip",
+        ] {
             assert_eq!(name(other), None, "{other}");
         }
     }
@@ -116,8 +129,19 @@ mod tests {
         let long = "x/".repeat(2500);
         let long_part = "x".repeat(256);
         for (name, reason) in [
-            ("../x", "'..'"), ("a/../x", "'..'"), ("./x", "'.'"), ("/x", "absolute"), ("a//b", "empty"), ("", "empty"), ("a\\b", "backslash"),
-            ("C:/x", "drive letter"), ("a/\u{1b}[31m", "control"), ("a\0b", "control"), (long.as_str(), "bytes"), (long_part.as_str(), "bytes"), ("a/.wh.b", "deletion"),
+            ("../x", "'..'"),
+            ("a/../x", "'..'"),
+            ("./x", "'.'"),
+            ("/x", "absolute"),
+            ("a//b", "empty"),
+            ("", "empty"),
+            ("a\\b", "backslash"),
+            ("C:/x", "drive letter"),
+            ("a/\u{1b}[31m", "control"),
+            ("a\0b", "control"),
+            (long.as_str(), "bytes"),
+            (long_part.as_str(), "bytes"),
+            ("a/.wh.b", "deletion"),
         ] {
             let error = safe_name(name.as_bytes()).expect_err(name);
             assert!(error.contains(reason), "{name}: {error}");

@@ -1,0 +1,259 @@
+//! What the hotfixes changed in the product: a file touched but equal in content is no change, and neither is what the
+//! update tool does to itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::pack::{CONFIG_JSON, NodeKind, ProductPack};
+use crate::scrub::{Private, scrub};
+use crate::step::Problem;
+use crate::tree::{self, Kind, Node, Tree};
+
+type ContentDigest = [u8; 32];
+
+/// What one hotfix did to the product's files and links; folders come and go with them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Delta {
+    /// Paths of files with other content or permissions.
+    pub changed: Vec<String>,
+    /// Paths of new files.
+    pub added: Vec<String>,
+    /// Paths of files that are gone.
+    pub removed: Vec<String>,
+}
+
+impl Delta {
+    fn is_empty(&self) -> bool {
+        self.changed.is_empty() && self.added.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// What has happened to the product so far.
+#[derive(Debug)]
+pub struct Changes {
+    home: PathBuf,
+    pack: ProductPack,
+    private: Private,
+    tree: Tree,
+    /// Content of files that are not as they were in the pack, or were looked at.
+    digests: BTreeMap<String, ContentDigest>,
+    config: Option<Vec<u8>>,
+    /// Paths touched by hotfixes, with the time of the hotfix that was last to do so.
+    touched: BTreeMap<String, u64>,
+}
+
+/// How a path differs from the pack in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// There, and not as in the pack.
+    Present {
+        /// What it is, with its permission bits.
+        node: Node,
+        /// Time of the hotfix that made it so, in seconds since 1970.
+        mtime: u64,
+    },
+    /// In the pack, and no longer there.
+    Removed,
+}
+
+/// All differences between the pack and the hotfixed product, by path.
+#[derive(Debug)]
+pub struct PatchedProduct {
+    /// Where the hotfixed product is.
+    pub home: PathBuf,
+    /// Differences in the product's files, folders and links.
+    pub changes: BTreeMap<String, Change>,
+    /// `updates/config.json` as it may be seen, with the time of the last hotfix, where it is not as in the pack.
+    pub config: Option<(Vec<u8>, u64)>,
+}
+
+impl Changes {
+    /// Begins with the product as it was just unpacked into `home`.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn begin(pack: &ProductPack, home: &Path, private: Private) -> Result<Self, Problem> {
+        let tree = scan(home)?;
+        let config = read_config(home, &private)?;
+        Ok(Self {
+            home: home.to_owned(),
+            pack: pack.clone(),
+            private,
+            tree,
+            digests: BTreeMap::new(),
+            config,
+            touched: BTreeMap::new(),
+        })
+    }
+
+    /// Takes note of what happened since the last look, as none of a hotfix's doing.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn skip(&mut self) -> Result<(), Problem> {
+        self.look().map(drop)
+    }
+
+    /// What a hotfix did since the last look; `None` where it did nothing whatever. `time` is that of the hotfix.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn attribute(&mut self, time: u64) -> Result<Option<Delta>, Problem> {
+        let (delta, folders, config_changed) = self.look()?;
+        let nothing = delta.is_empty() && folders.is_empty() && !config_changed;
+        let paths = delta.changed.iter().chain(&delta.added).chain(&delta.removed).chain(&folders);
+        self.touched.extend(paths.map(|path| (path.clone(), time)));
+        if config_changed {
+            self.touched.insert(CONFIG_JSON.to_owned(), time);
+        }
+        Ok((!nothing).then_some(delta))
+    }
+
+    /// Differences since the last look: of files and links, of folders, and whether the tool's records changed.
+    fn look(&mut self) -> Result<(Delta, Vec<String>, bool), Problem> {
+        let after = scan(&self.home)?;
+        let before = std::mem::take(&mut self.tree);
+        let mut delta = Delta::default();
+        let mut folders = Vec::new();
+        let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+        for path in paths {
+            let (list, is_folder) = match (before.get(path), after.get(path)) {
+                (Some(old), Some(new))
+                    if self.is_same(path, old, new).map_err(|error| self.unreadable(path, error))? =>
+                {
+                    continue;
+                }
+                (Some(old), Some(new)) => {
+                    (&mut delta.changed, old.kind == Kind::Directory && new.kind == Kind::Directory)
+                }
+                (None, Some(new)) => (&mut delta.added, new.kind == Kind::Directory),
+                (Some(old), None) => (&mut delta.removed, old.kind == Kind::Directory),
+                (None, None) => continue,
+            };
+            if is_folder { &mut folders } else { list }.push(path.clone());
+        }
+        for path in delta.added.iter().filter(|path| after.get(*path).is_some_and(|node| node.kind == Kind::File)) {
+            let digest = digest_of_file(&self.home.join(path)).map_err(|error| self.unreadable(path, error))?;
+            self.digests.insert(path.clone(), digest);
+        }
+        self.tree = after;
+        let config = read_config(&self.home, &self.private)?;
+        let config_changed = config != self.config;
+        self.config = config;
+        Ok((delta, folders, config_changed))
+    }
+
+    fn is_same(&mut self, path: &str, old: &Node, new: &Node) -> io::Result<bool> {
+        if old.kind != new.kind || old.mode != new.mode {
+            self.digests.remove(path);
+            if new.kind == Kind::File {
+                self.digests.insert(path.to_owned(), digest_of_file(&self.home.join(path))?);
+            }
+            return Ok(false);
+        }
+        if new.kind != Kind::File || old.stamp == new.stamp {
+            return Ok(true);
+        }
+        let known = match self.digests.get(path) {
+            Some(digest) => Some(*digest),
+            None => self.digest_in_pack(path)?,
+        };
+        let now = digest_of_file(&self.home.join(path))?;
+        self.digests.insert(path.to_owned(), now);
+        Ok(known == Some(now))
+    }
+
+    fn digest_in_pack(&self, path: &str) -> io::Result<Option<ContentDigest>> {
+        let Some(NodeKind::File { index, .. }) = self.pack.nodes.get(path).map(|node| &node.kind) else {
+            return Ok(None);
+        };
+        let mut hash = HashWriter::default();
+        self.pack.copy_entry(*index, &mut hash)?;
+        Ok(Some(hash.0.finalize().into()))
+    }
+
+    /// All that the hotfixes changed against the pack, once the last one is applied.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn finish(self) -> Result<PatchedProduct, Problem> {
+        let mut changes = BTreeMap::new();
+        for (path, mtime) in self.touched.iter().filter(|(path, _)| *path != CONFIG_JSON) {
+            match self.tree.get(path) {
+                Some(node) if self.is_as_in_pack(path, node).map_err(|error| self.unreadable(path, error))? => {}
+                Some(node) => drop(changes.insert(path.clone(), Change::Present { node: node.clone(), mtime: *mtime })),
+                None if self.pack.nodes.contains_key(path) => drop(changes.insert(path.clone(), Change::Removed)),
+                None => {}
+            }
+        }
+        let in_pack = self.pack.small_file(CONFIG_JSON)?.map(|config| scrub(&config, &self.private)).transpose()?;
+        let config = match (self.touched.get(CONFIG_JSON), self.config) {
+            (Some(mtime), Some(config)) if Some(&config) != in_pack.as_ref() => Some((config, *mtime)),
+            _ => None,
+        };
+        Ok(PatchedProduct { home: self.home, changes, config })
+    }
+
+    fn is_as_in_pack(&self, path: &str, node: &Node) -> io::Result<bool> {
+        let Some(original) = self.pack.nodes.get(path) else { return Ok(false) };
+        Ok(match (&original.kind, &node.kind) {
+            (NodeKind::Directory, Kind::Directory) => original.mode | 0o700 == node.mode,
+            (NodeKind::Symlink { target }, Kind::Symlink(now)) => target == now,
+            (NodeKind::File { .. }, Kind::File) => {
+                original.mode | 0o600 == node.mode && self.digests.get(path).copied() == self.digest_in_pack(path)?
+            }
+            _ => false,
+        })
+    }
+
+    fn unreadable(&self, path: &str, error: io::Error) -> Problem {
+        Problem::new(
+            format!("{} cannot be compared with the pack", self.home.join(path).display()),
+            "check the workspace's disk",
+        )
+        .because(error)
+    }
+}
+
+fn scan(home: &Path) -> Result<Tree, Problem> {
+    tree::scan(home).map_err(|error| {
+        Problem::new(format!("{} cannot be read", home.display()), "check the workspace's disk").because(error)
+    })
+}
+
+fn read_config(home: &Path, private: &Private) -> Result<Option<Vec<u8>>, Problem> {
+    match std::fs::read(home.join(CONFIG_JSON)) {
+        Ok(config) => scrub(&config, private).map(Some),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Problem::new(
+            format!("{} cannot be read", home.join(CONFIG_JSON).display()),
+            "check the workspace's disk",
+        )
+        .because(error)),
+    }
+}
+
+#[derive(Default)]
+struct HashWriter(Sha256);
+
+impl Write for HashWriter {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.0.update(buffer);
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn digest_of_file(path: &Path) -> io::Result<ContentDigest> {
+    let mut hash = HashWriter::default();
+    io::copy(&mut File::open(path)?, &mut hash)?;
+    Ok(hash.0.finalize().into())
+}

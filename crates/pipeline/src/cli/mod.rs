@@ -1,0 +1,177 @@
+//! The command line, from arguments to exit code. All printing is here.
+
+mod args;
+mod output;
+
+use std::ffi::OsString;
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use tracing::{info, warn};
+
+use crate::credentials::Credentials;
+use crate::inspect::inspect;
+use crate::interrupt::Interrupt;
+use crate::pipeline;
+use crate::plan::{CredentialState, Plan};
+use crate::report::{Recorder, Report};
+use crate::request::{Request, ToolCredentials};
+use crate::step::{DEFECT, DONE, Failure, Problem, Step, USAGE};
+
+use args::{Apply, Cli, Command, Format};
+
+/// Threads that still work when everything is decided get this long.
+const LAST_CALL: Duration = Duration::from_millis(500);
+
+/// Runs the command line `arguments`, the program's name first. A panic is a defect: exit code 1.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let code = std::panic::catch_unwind(AssertUnwindSafe(|| start(arguments)));
+    ExitCode::from(code.unwrap_or(DEFECT))
+}
+
+fn start(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let code = if error.use_stderr() { USAGE } else { DONE };
+            // Nobody is left to be told that nobody reads.
+            let _ = error.print();
+            return code;
+        }
+    };
+    output::start_logging(&cli.talk);
+    // The update tool's files get the same permissions whoever runs us; what is secret is made private one by one.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let runtime = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output::error(
+                &cli.talk,
+                &["the program cannot be started".to_owned(), error.to_string()],
+                "check the limits of this user (ulimit)",
+            );
+            return DEFECT;
+        }
+    };
+    let code = runtime.block_on(dispatch(&cli));
+    runtime.shutdown_timeout(LAST_CALL);
+    code
+}
+
+/// What asynchronous work runs on.
+///
+/// # Errors
+/// Where the system allows no more threads.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+async fn dispatch(cli: &Cli) -> u8 {
+    match &cli.command {
+        Command::Apply(apply) if apply.dry_run => plan(cli, apply.run.request()),
+        Command::Apply(apply) => run(cli, apply).await,
+        Command::Plan { run } => plan(cli, run.request()),
+        Command::Inspect { image } => match inspect(image).await {
+            Ok(contents) => {
+                output::answer(&cli.talk, &contents);
+                DONE
+            }
+            Err((code, problem)) => {
+                // The step is of no matter: only messages are taken.
+                let failure = Failure { step: Step::ValidateInputs, problem };
+                output::error(&cli.talk, &failure.chain(), failure.problem.hint());
+                code
+            }
+        },
+    }
+}
+
+fn plan(cli: &Cli, request: Request) -> u8 {
+    let mut recorder = Recorder::new(Interrupt::default(), request.step_timeout);
+    match Plan::resolve(&request, CredentialState::NotNeeded, &mut recorder) {
+        Ok(plan) => {
+            output::answer(&cli.talk, &plan);
+            DONE
+        }
+        Err(failure) => {
+            output::failure(&cli.talk, &failure);
+            failure.exit_code()
+        }
+    }
+}
+
+async fn run(cli: &Cli, apply: &Apply) -> u8 {
+    let request = apply.run.request();
+    let interrupt = match Interrupt::listen() {
+        Ok(interrupt) => interrupt,
+        Err(error) => {
+            output::error(
+                &cli.talk,
+                &["signals cannot be received".to_owned(), error.to_string()],
+                "check the limits of this user (ulimit)",
+            );
+            return DEFECT;
+        }
+    };
+    if apply.password.is_some() {
+        warn!(
+            "a password on the command line can be read by every user of this machine: use --password-file or --password-stdin"
+        );
+    }
+    if request.tool_credentials == ToolCredentials::Flags {
+        warn!(
+            "--tool-credentials flags puts the password on the update tool's command line, where every user of this machine can read it"
+        );
+    }
+    let mut recorder = Recorder::new(interrupt, request.step_timeout);
+    let result = apply_hotfixes(&request, apply, &mut recorder).await;
+    let report = recorder.finish(result.as_ref().err());
+    write_report(&report, request.report.as_deref());
+    match &result {
+        Ok(tags) if cli.talk.format == Format::Text => output::lines(tags),
+        _ if cli.talk.format == Format::Json => output::lines(&[report.json()]),
+        _ => {}
+    }
+    if let Err(failure) = &result {
+        output::failure(&cli.talk, failure);
+    }
+    report.exit_code
+}
+
+/// The whole job; returns the names of the image.
+async fn apply_hotfixes(request: &Request, apply: &Apply, recorder: &mut Recorder) -> Result<Vec<String>, Failure> {
+    recorder.check(Step::ValidateInputs, || check_report_folder(request.report.as_deref()))?;
+    let credentials: Option<Credentials> =
+        recorder.check(Step::ValidateInputs, || apply.credential_sources().read())?;
+    let state = if credentials.is_some() { CredentialState::Given } else { CredentialState::Missing };
+    let plan = Plan::resolve(request, state, recorder)?;
+    info!("{} {} with {} hotfixes", plan.product.name, plan.product.full_version(), plan.hotfixes.as_slice().len());
+    let tags = plan.tags.iter().map(ToString::to_string).collect();
+    let prepared = pipeline::prepare(plan, credentials, recorder).await?;
+    pipeline::execute(prepared, recorder).await?;
+    Ok(tags)
+}
+
+/// Nobody wants to learn after minutes that the report cannot be written.
+fn check_report_folder(folder: Option<&Path>) -> Result<(), Problem> {
+    let Some(folder) = folder else { return Ok(()) };
+    let writable = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder).map(drop));
+    writable.map_err(|error| {
+        Problem::new(
+            format!("the report cannot be written to {}", folder.display()),
+            "give --report with a folder that can be written to",
+        )
+        .because(error)
+    })
+}
+
+fn write_report(report: &Report, folder: Option<&Path>) {
+    let Some(folder) = folder else { return };
+    match report.write(folder) {
+        Ok(()) => info!("report in {}", folder.display()),
+        Err(error) => warn!("the report could not be written to {}: {error}", folder.display()),
+    }
+}

@@ -1,0 +1,90 @@
+//! Answers to stdout, everything else to stderr.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+use tracing::Level;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::time::uptime;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::args::{Color, Format, Talk};
+use crate::step::Failure;
+
+const RED: &str = "\u{1b}[1;31m";
+const CYAN: &str = "\u{1b}[36m";
+const PLAIN: &str = "\u{1b}[0m";
+
+/// Sends the log to stderr. Other crates speak up only where something is wrong: at lower levels they show requests.
+pub(super) fn start_logging(talk: &Talk) {
+    let level = match (talk.quiet, talk.verbose) {
+        (true, _) => Level::WARN,
+        (false, 0) => Level::INFO,
+        (false, 1) => Level::DEBUG,
+        (false, _) => Level::TRACE,
+    };
+    let filter = Targets::new()
+        .with_default(LevelFilter::WARN)
+        .with_targets([("hotfix_pipeline", level), ("hotfix_docker", level)]);
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(use_color(talk)).with_target(false);
+    let registry = tracing_subscriber::registry().with(filter);
+    // Set already where a test or an example has done so.
+    let _ = match talk.log_format {
+        Format::Json => registry.with(layer.json()).try_init(),
+        Format::Text => registry.with(layer.with_timer(uptime())).try_init(),
+    };
+}
+
+fn use_color(talk: &Talk) -> bool {
+    match talk.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+    }
+}
+
+/// The answer to a question.
+pub(super) fn answer(talk: &Talk, answer: &(impl Serialize + Display)) {
+    match talk.format {
+        Format::Json => lines(&[serde_json::to_string_pretty(answer).unwrap_or_default()]),
+        Format::Text => lines(&[answer.to_string().trim_end()]),
+    }
+}
+
+/// Lines of an answer. A reader that is gone has what it wants.
+pub(super) fn lines(lines: &[impl Display]) {
+    let mut stdout = io::stdout().lock();
+    let _ = lines.iter().try_for_each(|line| writeln!(stdout, "{line}"));
+}
+
+/// A failed run: the step, what failed, why, what to do next.
+pub(super) fn failure(talk: &Talk, failure: &Failure) {
+    let mut chain = failure.chain();
+    if let Some(first) = chain.first_mut() {
+        *first = format!("{}: {first}", failure.step);
+    }
+    error(talk, &chain, failure.problem.hint());
+}
+
+/// One line that starts with `error:`, then causes, then what to do next.
+pub(super) fn error(talk: &Talk, chain: &[String], hint: &str) {
+    if talk.log_format == Format::Json {
+        tracing::error!(causes = ?chain.get(1..).unwrap_or_default(), hint, "error: {}", chain.first().map_or("", String::as_str));
+        return;
+    }
+    let (red, cyan, plain) = if use_color(talk) { (RED, CYAN, PLAIN) } else { ("", "", "") };
+    let mut stderr = io::stderr().lock();
+    let mut say = |line: String| {
+        // There is nowhere else to say it.
+        let _ = writeln!(stderr, "{line}");
+    };
+    for (position, message) in chain.iter().enumerate() {
+        let indented = message.replace('\n', "\n    ");
+        say(if position == 0 { format!("{red}error:{plain} {indented}") } else { format!("  cause: {indented}") });
+    }
+    if !hint.is_empty() {
+        say(format!("  {cyan}next:{plain} {hint}"));
+    }
+}

@@ -1,0 +1,169 @@
+//! What must not reach an image: in `updates/config.json` the user's name, live tokens, and paths of this machine.
+//!
+//! The fields are those of the vendor's documentation and of files that its tool wrote. Entries of `hotfixes` have no
+//! documented shape, so beyond the known fields every text that holds the user's name, the password, a token or a path
+//! of this run is blanked.
+
+use serde_json::Value;
+
+use crate::step::Problem;
+
+const TOKENS: [&str; 2] = ["access-token", "refresh-token"];
+const PERSONAL: [&str; 2] = ["username", "backup-dir"];
+/// Shorter texts stand in other words: they are blanked only where they are the whole value.
+const SHORTEST_PART: usize = 6;
+
+/// Texts that are known to be private to this run. Debug does not show them.
+#[derive(Clone, Default)]
+pub struct Private(Vec<String>);
+
+impl std::fmt::Debug for Private {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Private({} texts)", self.0.len())
+    }
+}
+
+impl Private {
+    /// From now on `text` counts as private.
+    pub fn add(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        if !text.is_empty() {
+            self.0.push(text);
+        }
+    }
+
+    fn is_in(&self, value: &str) -> bool {
+        self.0.iter().any(|text| value == text || (text.len() >= SHORTEST_PART && value.contains(text.as_str())))
+    }
+}
+
+/// `config.json` without what is private, everything else kept in its order. Unchanged to the byte where nothing was
+/// private.
+///
+/// # Errors
+/// Where it is not JSON: what cannot be read cannot be cleaned.
+pub fn scrub(config: &[u8], private: &Private) -> Result<Vec<u8>, Problem> {
+    let original: Value = parse(config)?;
+    let mut private = private.clone();
+    tokens(&original).into_iter().for_each(|token| private.add(token));
+    let mut clean = original.clone();
+    blank(&mut clean, &private);
+    if clean == original {
+        return Ok(config.to_vec());
+    }
+    let mut bytes = serde_json::to_vec_pretty(&clean).map_err(|error| not_json().because(error))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// The live tokens in `config.json`, none where it is not JSON.
+pub fn tokens_in(config: &[u8]) -> Vec<String> {
+    parse(config).map(|config| tokens(&config)).unwrap_or_default()
+}
+
+fn parse(config: &[u8]) -> Result<Value, Problem> {
+    serde_json::from_slice(config).map_err(|error| not_json().because(error))
+}
+
+fn not_json() -> Problem {
+    Problem::new(
+        "updates/config.json is not JSON, so user name and tokens in it cannot be blanked",
+        "run again with --keep-workspace and look at the file that the update tool left",
+    )
+}
+
+fn tokens(value: &Value) -> Vec<String> {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(key, value)| match value {
+                Value::String(token) if TOKENS.contains(&key.as_str()) && !token.is_empty() => vec![token.clone()],
+                other => tokens(other),
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(tokens).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn blank(value: &mut Value, private: &Private) {
+    match value {
+        Value::Object(fields) => {
+            for (key, value) in fields.iter_mut() {
+                if TOKENS.contains(&key.as_str()) || PERSONAL.contains(&key.as_str()) {
+                    blank_field(value);
+                } else if key == "product" {
+                    if let Some(backup) = value.get_mut("backup") {
+                        blank_field(backup);
+                    }
+                    blank(value, private);
+                } else {
+                    blank(value, private);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| blank(item, private)),
+        Value::String(text) if private.is_in(text) => text.clear(),
+        _ => {}
+    }
+}
+
+fn blank_field(value: &mut Value) {
+    if !value.is_null() {
+        *value = Value::from("");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn scrubbed(config: &Value, private: &Private) -> Value {
+        let bytes = scrub(config.to_string().as_bytes(), private).expect("JSON");
+        serde_json::from_slice(&bytes).expect("JSON")
+    }
+
+    fn after_a_run() -> Value {
+        json!({
+            "username": "jo@example.org", "update-level": "10", "channel": "full", "environment": "live", "backup-dir": "/tmp/h/.wso2-updates",
+            "product": { "pattern": "wso2am-4.1.0", "name": "wso2am", "version": "4.1.0", "backup": "/tmp/h/b", "backup-size": 7 },
+            "service": { "url": "https://u", "token-url": "https://t", "app-key": "key", "access-token": "aaaa-1", "refresh-token": "bbbb-2" },
+            "hotfixes": [{ "file": "/work/space/x.zip", "by": "jo@example.org", "seen": "Bearer aaaa-1", "n": 1 }]
+        })
+    }
+
+    #[test]
+    fn names_tokens_and_paths_go_and_the_rest_stays() {
+        let mut private = Private::default();
+        private.add("/work/space");
+        private.add("jo@example.org");
+        let expected = json!({
+            "username": "", "update-level": "10", "channel": "full", "environment": "live", "backup-dir": "",
+            "product": { "pattern": "wso2am-4.1.0", "name": "wso2am", "version": "4.1.0", "backup": "", "backup-size": 7 },
+            "service": { "url": "https://u", "token-url": "https://t", "app-key": "key", "access-token": "", "refresh-token": "" },
+            "hotfixes": [{ "file": "", "by": "", "seen": "", "n": 1 }]
+        });
+        assert_eq!(scrubbed(&after_a_run(), &private), expected);
+    }
+
+    #[test]
+    fn the_older_generation_is_cleaned_too() {
+        let config = json!({ "trial-subscription-id": "t", "username": "x", "services": { "wso2": { "enabled": true, "name": "n", "app-key": "k", "access-token": "a", "refresh-token": "r" } } });
+        let expected = json!({ "trial-subscription-id": "t", "username": "", "services": { "wso2": { "enabled": true, "name": "n", "app-key": "k", "access-token": "", "refresh-token": "" } } });
+        assert_eq!(scrubbed(&config, &Private::default()), expected);
+        assert_eq!(tokens_in(config.to_string().as_bytes()), ["a", "r"]);
+    }
+
+    #[test]
+    fn a_clean_file_keeps_its_bytes_and_order() {
+        let clean = b"{ \"z\" : 1,\n \"a\": null, \"username\": \"\" }";
+        assert_eq!(scrub(clean, &Private::default()).expect("JSON"), clean);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused() {
+        assert!(scrub(b"{", &Private::default()).expect_err("no JSON").to_string().contains("not JSON"));
+    }
+}

@@ -1,0 +1,218 @@
+//! The vendor's update tool: run from the product's `bin`, with a home of its own, judged by its exit code alone.
+//!
+//! Codes, commands, variables and the self-update are those of the vendor's documentation.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use secrecy::ExposeSecret;
+use tokio::process::Command;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use crate::credentials::{Credentials, PASSWORD_VARIABLE, USERNAME_VARIABLE};
+use crate::hotfix::Hotfix;
+use crate::pack::CONFIG_JSON;
+use crate::process::{self, Finished};
+use crate::redact::Redactor;
+use crate::request::ToolCredentials;
+use crate::scrub::tokens_in;
+use crate::step::{Kind, Problem};
+use crate::tree::BIN;
+use crate::workspace::Workspace;
+
+/// Downloads the tool into packs that ship none.
+pub const SETUP_SCRIPT: &str = "update_tool_setup.sh";
+/// How often a command is run again because the tool updated itself.
+const RUN_AGAIN: u32 = 3;
+/// How much of the tool's output an error shows.
+const SHOWN_LINES: usize = 15;
+
+/// Exit codes of the tool, as documented.
+const DONE: i32 = 0;
+const SELF_UPDATED: i32 = 2;
+const CONFLICTS: i32 = 3;
+const REVERTED: i32 = 4;
+
+/// The tool in an unpacked product.
+#[derive(Debug)]
+pub struct UpdateTool<'a> {
+    /// The unpacked product.
+    pub home: PathBuf,
+    /// File name of the tool.
+    pub name: &'static str,
+    /// Where its own files go.
+    pub workspace: &'a Workspace,
+    /// Who it works for.
+    pub credentials: &'a Credentials,
+    /// How it gets to know that.
+    pub hand_over: ToolCredentials,
+    /// Whether `apply-hotfix` gets `--offline`.
+    pub offline: bool,
+    /// Takes secrets out of what it prints.
+    pub redactor: Redactor,
+}
+
+impl UpdateTool<'_> {
+    /// Makes the tool ready: downloads it where the pack has none, and lets it update itself.
+    ///
+    /// # Errors
+    /// Where there is no tool, or it fails.
+    pub async fn initialize(&self, cancel: &CancellationToken) -> Result<(), Problem> {
+        if !self.path().exists() {
+            self.run_setup_script(cancel).await?;
+        }
+        self.run_until_settled(&["current-state"], "show the current state", cancel).await
+    }
+
+    /// Applies one hotfix, from the copy in the workspace.
+    ///
+    /// # Errors
+    /// Where the tool fails, or finds conflicts.
+    pub async fn apply(&self, hotfix: &Hotfix, cancel: &CancellationToken) -> Result<(), Problem> {
+        let zip = self.workspace.hotfixes().join(&hotfix.file);
+        let zip = zip.to_string_lossy();
+        let mut arguments = vec!["apply-hotfix"];
+        if self.offline {
+            arguments.push("--offline");
+        }
+        arguments.push(&zip);
+        self.run_until_settled(&arguments, &format!("apply hotfix {} ({})", hotfix.number, hotfix.file), cancel).await
+    }
+
+    fn path(&self) -> PathBuf {
+        self.home.join(BIN).join(self.name)
+    }
+
+    async fn run_setup_script(&self, cancel: &CancellationToken) -> Result<(), Problem> {
+        let script = self.home.join(BIN).join(SETUP_SCRIPT);
+        info!("the pack ships no {}, running bin/{SETUP_SCRIPT}", self.name);
+        let finished = self.run(&script, &[], false, cancel).await?;
+        if finished.code != Some(DONE) {
+            return Err(self.failed(&format!("bin/{SETUP_SCRIPT} could not get the update tool"), &finished));
+        }
+        if !self.path().exists() {
+            let what = format!("bin/{SETUP_SCRIPT} ended with success, but there is no bin/{}", self.name);
+            return Err(self.failed(&what, &finished));
+        }
+        Ok(())
+    }
+
+    async fn run_until_settled(
+        &self,
+        arguments: &[&str],
+        action: &str,
+        cancel: &CancellationToken,
+    ) -> Result<(), Problem> {
+        for _ in 0..=RUN_AGAIN {
+            let finished = self.run(&self.path(), arguments, true, cancel).await?;
+            match finished.code {
+                Some(DONE) => return Ok(()),
+                Some(SELF_UPDATED) => info!("the update tool updated itself, running it again"),
+                _ => return Err(self.failed(&format!("the update tool could not {action}"), &finished)),
+            }
+        }
+        Err(Problem::new(
+            format!("the update tool updated itself {} times in a row and still could not {action}", RUN_AGAIN + 1),
+            "its download may be broken: try again later, or ask the vendor",
+        ))
+    }
+
+    async fn run(
+        &self,
+        program: &Path,
+        arguments: &[&str],
+        authenticates: bool,
+        cancel: &CancellationToken,
+    ) -> Result<Finished, Problem> {
+        set_run_bit(program).map_err(|error| {
+            let hint =
+                "the pack lacks the update tool, or it vanished while it updated itself; download the pack again";
+            Problem::new(format!("{} cannot be made executable", program.display()), hint).because(error)
+        })?;
+        debug!(?arguments, "running {}", program.display());
+        let mut command = self.command(program, arguments, authenticates);
+        let finished = process::run(&mut command, cancel).await.map_err(|error| {
+            let hint = "the file may be for another processor or damaged: download the pack again";
+            Problem::new(format!("{} cannot be run", program.display()), hint).because(error)
+        })?;
+        let mut finished =
+            finished.ok_or_else(|| Problem::new("the update tool was stopped", "run the same command again"))?;
+        finished.output = self.redacted(&finished.output);
+        debug!(code = finished.code, "the update tool said:\n{}", finished.output.trim_end());
+        Ok(finished)
+    }
+
+    fn command(&self, program: &Path, arguments: &[&str], authenticates: bool) -> Command {
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(self.home.join(BIN));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("HOTFIX_") {
+                command.env_remove(name);
+            }
+        }
+        for name in [
+            "XDG_CACHE_HOME",
+            "XDG_CONFIG_HOME",
+            "XDG_DATA_HOME",
+            "XDG_STATE_HOME",
+            USERNAME_VARIABLE,
+            PASSWORD_VARIABLE,
+        ] {
+            command.env_remove(name);
+        }
+        command.env("HOME", self.workspace.home()).env("TMPDIR", self.workspace.temporary());
+        if authenticates {
+            let (username, password) = (&self.credentials.username, self.credentials.password.expose_secret());
+            match self.hand_over {
+                ToolCredentials::Env => command.env(USERNAME_VARIABLE, username).env(PASSWORD_VARIABLE, password),
+                ToolCredentials::Flags => command.args(["--username", username, "--password", password]),
+            };
+        }
+        command
+    }
+
+    /// Tokens are fresh after each run, so they are read again before anything is shown.
+    fn redacted(&self, output: &str) -> String {
+        let mut redactor = self.redactor.clone();
+        let config = fs::read(self.home.join(CONFIG_JSON)).unwrap_or_default();
+        tokens_in(&config).iter().for_each(|token| redactor.add(token));
+        redactor.redact(output)
+    }
+
+    fn failed(&self, what: &str, finished: &Finished) -> Problem {
+        let lines: Vec<&str> = finished.output.lines().filter(|line| !line.trim().is_empty()).collect();
+        let shown = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
+        let (how, hint, kind) = match finished.code {
+            Some(CONFLICTS) => (
+                "it found conflicts (exit code 3)".to_owned(),
+                "the pack is not clean, or the hotfix is for another one: start from the vendor's clean pack of this level",
+                Kind::Conflict,
+            ),
+            Some(REVERTED) => (
+                "it reverted what it had done (exit code 4)".to_owned(),
+                "see what it said; ask the vendor about this hotfix",
+                Kind::Failed,
+            ),
+            Some(code) => (
+                format!("exit code {code}"),
+                "check user name, password and network first; with tools from before 2026 give --tool-credentials flags; -v shows all it said",
+                Kind::Failed,
+            ),
+            None => ("it was ended by a signal".to_owned(), "see whether the machine ran out of memory", Kind::Failed),
+        };
+        let said = if shown.is_empty() { "it said nothing".to_owned() } else { format!("it said:\n{shown}") };
+        Problem::new(format!("{what}: {how}"), hint).of_kind(kind).because(said)
+    }
+}
+
+/// Packs often lack the bit, and a self-update can lose it.
+fn set_run_bit(program: &Path) -> io::Result<()> {
+    let mode = fs::metadata(program)?.permissions().mode();
+    if mode & 0o111 == 0o111 {
+        return Ok(());
+    }
+    fs::set_permissions(program, fs::Permissions::from_mode(mode | 0o755))
+}

@@ -1,0 +1,141 @@
+//! Where the work is done: a folder of its own, gone at the end.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+use tracing::warn;
+use walkdir::WalkDir;
+
+use crate::step::Problem;
+
+/// A private folder, removed on drop unless it is to be kept.
+#[derive(Debug)]
+pub struct Workspace {
+    /// Emptied on drop, so that it can be removed there with care.
+    folder: Option<TempDir>,
+    path: PathBuf,
+    /// The parent, where it was made for this run.
+    made_parent: Option<PathBuf>,
+    keep: bool,
+}
+
+impl Workspace {
+    /// A new folder `hotfix-…` in `parent`, by default in the system's folder for temporary files.
+    ///
+    /// # Errors
+    /// Where it cannot be made.
+    pub fn create(parent: Option<&Path>, keep: bool) -> Result<Self, Problem> {
+        let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+        let failed = |error: std::io::Error| {
+            Problem::new(
+                format!("no workspace can be made in {}", parent.display()),
+                "give --workspace with a folder that can be written to",
+            )
+            .because(error)
+        };
+        let made_parent = (!parent.exists()).then(|| parent.clone());
+        fs::create_dir_all(&parent).map_err(failed)?;
+        // The tool gets paths from here as arguments and from another folder, so they must not be relative.
+        let parent_path = parent.canonicalize().map_err(failed)?;
+        let folder = tempfile::Builder::new().prefix("hotfix-").tempdir_in(&parent_path).map_err(failed)?;
+        let path = folder.path().to_owned();
+        let workspace = Self { folder: Some(folder), path, made_parent, keep };
+        for part in [workspace.home(), workspace.temporary(), workspace.hotfixes()] {
+            fs::create_dir(part).map_err(failed)?;
+        }
+        Ok(workspace)
+    }
+
+    /// The folder itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What the update tool takes for the user's home: its downloads and backups go there.
+    pub fn home(&self) -> PathBuf {
+        self.path.join("home")
+    }
+
+    /// What the update tool takes for the system's temporary folder.
+    pub fn temporary(&self) -> PathBuf {
+        self.path.join("tmp")
+    }
+
+    /// Copies of the hotfixes: the tool never sees the originals.
+    pub fn hotfixes(&self) -> PathBuf {
+        self.path.join("hotfixes")
+    }
+
+    /// Whether the folder stays.
+    pub fn is_kept(&self) -> bool {
+        self.keep
+    }
+}
+
+impl Drop for Workspace {
+    fn drop(&mut self) {
+        let Some(folder) = self.folder.take() else { return };
+        if self.keep {
+            let _ = folder.keep();
+            return;
+        }
+        // From here on the removal below is the only one.
+        let path = folder.keep();
+        if let Err(error) = remove(&path) {
+            warn!("the workspace {} could not be removed: {error}", path.display());
+        }
+        if let Some(parent) = &self.made_parent {
+            // Somebody else's files in it are a good reason for it to stay.
+            let _ = fs::remove_dir(parent);
+        }
+    }
+}
+
+/// Removes a folder even where the tool left folders that their owner may not write to.
+fn remove(path: &Path) -> std::io::Result<()> {
+    if fs::remove_dir_all(path).is_ok() {
+        return Ok(());
+    }
+    for entry in WalkDir::new(path).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_dir()) {
+        fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o700))?;
+    }
+    fs::remove_dir_all(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_goes_with_all_that_is_in_it() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let inner = parent.path().join("made");
+        let workspace = Workspace::create(Some(&inner), false).expect("can be made");
+        let locked = workspace.home().join("locked");
+        fs::create_dir(&locked).expect("can be made");
+        fs::write(locked.join("file"), "x").expect("can be written");
+        fs::set_permissions(&locked, fs::Permissions::from_mode(0o500)).expect("can be changed");
+        assert_eq!(fs::metadata(workspace.path()).expect("there").permissions().mode() & 0o777, 0o700);
+        drop(workspace);
+        assert!(!inner.exists());
+    }
+
+    #[test]
+    fn a_folder_of_the_users_stays() {
+        let parent = tempfile::tempdir().expect("a folder");
+        fs::write(parent.path().join("mine"), "x").expect("can be written");
+        drop(Workspace::create(Some(parent.path()), false).expect("can be made"));
+        assert_eq!(fs::read_dir(parent.path()).expect("there").count(), 1);
+    }
+
+    #[test]
+    fn kept_it_stays() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let workspace = Workspace::create(Some(parent.path()), true).expect("can be made");
+        let path = workspace.path().to_owned();
+        drop(workspace);
+        assert!(path.is_dir());
+    }
+}
