@@ -1,6 +1,7 @@
 //! Credentials of registries, from where `docker login` leaves them.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use docker_credential::{CredentialRetrievalError, DockerCredential};
@@ -45,6 +46,9 @@ impl fmt::Debug for Credentials {
 /// # Errors
 /// Where the file or what the helper said cannot be read, or a helper does not answer in 20 s.
 pub async fn credentials_for(registry: &str) -> Result<Credentials> {
+    if !config_file().is_some_and(|file| file.exists()) {
+        return Ok(Credentials::Anonymous);
+    }
     let key = if registry == "docker.io" { DOCKER_HUB_KEY } else { registry };
     let key = key.to_owned();
     let lookup = tokio::task::spawn_blocking(move || docker_credential::get_credential(&key));
@@ -64,6 +68,13 @@ pub async fn credentials_for(registry: &str) -> Result<Credentials> {
         }
         Err(error) => Err(unreadable(error.to_string())),
     }
+}
+
+/// Where `docker login` leaves what it was told.
+fn config_file() -> Option<PathBuf> {
+    let folder = std::env::var_os("DOCKER_CONFIG").map(PathBuf::from);
+    let folder = folder.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker")))?;
+    Some(folder.join("config.json"))
 }
 
 /// Helpers say "credentials not found in native keychain" where they have none, which is no failure.

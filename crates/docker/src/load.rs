@@ -37,7 +37,7 @@ pub enum BaseLayers {
 /// [`Error::Cancelled`] when `cancel` was; otherwise what the engine said, or that it holds something else afterwards.
 pub async fn load(engine: &Engine, image: &Image, cancel: &CancellationToken) -> Result<BuiltImage> {
     match load_with(engine, image, BaseLayers::Omitted, cancel).await {
-        Err(error @ (Error::Engine { .. } | Error::NotConfirmed { .. })) if !image.base.diff_ids.is_empty() => {
+        Err(error) if is_refusal(&error) && !image.base.diff_ids.is_empty() => {
             debug!(
                 error = &error as &dyn std::error::Error,
                 "the engine did not take the image without its base's layers"
@@ -46,6 +46,16 @@ pub async fn load(engine: &Engine, image: &Image, cancel: &CancellationToken) ->
         }
         outcome => outcome,
     }
+}
+
+/// Whether the engine has answered, and could answer otherwise to the whole image.
+fn is_refusal(error: &Error) -> bool {
+    use bollard::errors::Error::{DockerResponseServerError, DockerStreamError};
+    matches!(
+        error,
+        Error::NotConfirmed { .. }
+            | Error::Engine { source: DockerResponseServerError { .. } | DockerStreamError { .. }, .. }
+    )
 }
 
 /// Loads `image`, without any tag, in the one way given.
@@ -78,6 +88,12 @@ pub async fn load_with(
         return Err(Error::Cancelled);
     }
     let written = match (written, refusal) {
+        (Err(error), _) if error.kind() == io::ErrorKind::ConnectionAborted => {
+            return Err(Error::NotConfirmed {
+                action: "give the base image back".to_owned(),
+                reason: error.to_string(),
+            });
+        }
         (Err(error), _) if error.kind() != io::ErrorKind::BrokenPipe => return Err(layer_error(image, error)),
         (_, Some(refusal)) => return Err(Error::engine("load the image")(refusal)),
         (Err(error), None) => return Err(layer_error(image, error)),
@@ -112,11 +128,16 @@ fn base_reader(image: &Image, base_layers: BaseLayers) -> Option<Box<dyn Read + 
     }
 }
 
+/// Of a kind that no file or pipe here gives, to tell the engine's failure from ours.
+fn base_unreadable(error: bollard::errors::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, error)
+}
+
 fn async_stream(
     docker: bollard::Docker,
     id: String,
 ) -> std::pin::Pin<Box<dyn futures_util::Stream<Item = io::Result<bytes::Bytes>> + Send>> {
-    let stream = futures_util::stream::once(async move { docker.export_image(&id).map_err(io::Error::other).boxed() });
+    let stream = futures_util::stream::once(async move { docker.export_image(&id).map_err(base_unreadable).boxed() });
     stream.flatten().boxed()
 }
 

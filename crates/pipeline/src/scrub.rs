@@ -93,9 +93,7 @@ fn blank(value: &mut Value, private: &Private) {
                 if TOKENS.contains(&key.as_str()) || PERSONAL.contains(&key.as_str()) {
                     blank_field(value);
                 } else if key == "product" {
-                    if let Some(backup) = value.get_mut("backup") {
-                        blank_field(backup);
-                    }
+                    blank_backup(value);
                     blank(value, private);
                 } else {
                     blank(value, private);
@@ -105,6 +103,17 @@ fn blank(value: &mut Value, private: &Private) {
         Value::Array(items) => items.iter_mut().for_each(|item| blank(item, private)),
         Value::String(text) if private.is_in(text) => text.clear(),
         _ => {}
+    }
+}
+
+/// Where this machine keeps its backup. How large it is goes with that: it counts the log and the names in it, so the
+/// same hotfixes would give another layer to another user.
+fn blank_backup(product: &mut Value) {
+    if let Some(backup) = product.get_mut("backup") {
+        blank_field(backup);
+    }
+    if let Some(size) = product.get_mut("backup-size").filter(|size| size.is_number()) {
+        *size = Value::from(0);
     }
 }
 
@@ -141,7 +150,7 @@ mod tests {
         private.add("jo@example.org");
         let expected = json!({
             "username": "", "update-level": "10", "channel": "full", "environment": "live", "backup-dir": "",
-            "product": { "pattern": "wso2am-4.1.0", "name": "wso2am", "version": "4.1.0", "backup": "", "backup-size": 7 },
+            "product": { "pattern": "wso2am-4.1.0", "name": "wso2am", "version": "4.1.0", "backup": "", "backup-size": 0 },
             "service": { "url": "https://u", "token-url": "https://t", "app-key": "key", "access-token": "", "refresh-token": "" },
             "hotfixes": [{ "file": "", "by": "", "seen": "", "n": 1 }]
         });

@@ -105,10 +105,8 @@ pub struct Problem {
     pub kind: Kind,
     message: String,
     hint: String,
-    source: Option<Source>,
+    source: Option<anyhow::Error>,
 }
-
-type Source = Box<dyn std::error::Error + Send + Sync>;
 
 impl Problem {
     /// A failure of the usual kind: what failed and on which file, and what to do next.
@@ -118,7 +116,7 @@ impl Problem {
 
     /// With what caused it.
     #[must_use]
-    pub fn because(mut self, source: impl Into<Source>) -> Self {
+    pub fn because(mut self, source: impl Into<anyhow::Error>) -> Self {
         self.source = Some(source.into());
         self
     }
@@ -144,7 +142,7 @@ impl fmt::Display for Problem {
 
 impl std::error::Error for Problem {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.source.as_ref().map(|source| source.as_ref() as _)
     }
 }
 

@@ -204,7 +204,7 @@ impl UpdateTool<'_> {
             None => ("it was ended by a signal".to_owned(), "see whether the machine ran out of memory", Kind::Failed),
         };
         let said = if shown.is_empty() { "it said nothing".to_owned() } else { format!("it said:\n{shown}") };
-        Problem::new(format!("{what}: {how}"), hint).of_kind(kind).because(said)
+        Problem::new(format!("{what}: {how}"), hint).of_kind(kind).because(anyhow::Error::msg(said))
     }
 }
 

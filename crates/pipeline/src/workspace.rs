@@ -39,7 +39,11 @@ impl Workspace {
         fs::create_dir_all(&parent).map_err(failed)?;
         // The tool gets paths from here as arguments and from another folder, so they must not be relative.
         let parent_path = parent.canonicalize().map_err(failed)?;
-        let folder = tempfile::Builder::new().prefix("hotfix-").tempdir_in(&parent_path).map_err(failed)?;
+        let folder = tempfile::Builder::new()
+            .prefix("hotfix-")
+            .permissions(fs::Permissions::from_mode(0o700))
+            .tempdir_in(&parent_path)
+            .map_err(failed)?;
         let path = folder.path().to_owned();
         let workspace = Self { folder: Some(folder), path, made_parent, keep };
         for part in [workspace.home(), workspace.temporary(), workspace.hotfixes()] {

@@ -2,11 +2,13 @@
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
+use std::time::Instant;
 
 use serde::Serialize;
 use tracing::Level;
 use tracing_subscriber::filter::{LevelFilter, Targets};
-use tracing_subscriber::fmt::time::uptime;
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::FormatTime;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -33,8 +35,17 @@ pub(super) fn start_logging(talk: &Talk) {
     // Set already where a test or an example has done so.
     let _ = match talk.log_format {
         Format::Json => registry.with(layer.json()).try_init(),
-        Format::Text => registry.with(layer.with_timer(uptime())).try_init(),
+        Format::Text => registry.with(layer.with_timer(Elapsed(Instant::now()))).try_init(),
     };
+}
+
+/// Seconds since the start: CI adds the time of day itself.
+struct Elapsed(Instant);
+
+impl FormatTime for Elapsed {
+    fn format_time(&self, writer: &mut Writer<'_>) -> std::fmt::Result {
+        write!(writer, "{:>7.2}s", self.0.elapsed().as_secs_f64())
+    }
 }
 
 fn use_color(talk: &Talk) -> bool {

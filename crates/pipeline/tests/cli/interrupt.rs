@@ -1,0 +1,77 @@
+//! INT and TERM at any moment: we and all that we started are gone, and nothing is left.
+
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use update_tool_sim::{Behave, Fault};
+
+use crate::support::Scenario;
+
+fn stop(child: &std::process::Child, signal: Signal) {
+    let pid = Pid::from_raw(child.id().cast_signed()).expect("not 0");
+    kill_process(pid, signal).expect("it is there");
+}
+
+fn step_of(stderr: &str) -> &str {
+    let line = stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default();
+    line.split(": ").nth(1).unwrap_or_default()
+}
+
+#[test]
+fn while_the_tool_hangs() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        for fault in [Fault::Hang, Fault::HangIgnoringTerm] {
+            let scenario = Scenario::new().with_tool(|tool| tool.on_current_state = fault).args([
+                "--output",
+                "oci:image",
+                "--report",
+                "report",
+            ]);
+            let before = scenario.snapshot();
+            let child = scenario.start_apply_until(|scenario| !scenario.calls().is_empty());
+            stop(&child, signal);
+            scenario.ended(child, &before).fails(code, "initialize-update-tool").says("stopped by");
+            assert_eq!(scenario.report()["exit_code"], code);
+        }
+    }
+}
+
+#[test]
+fn while_a_hotfix_hangs_that_has_changed_files() {
+    for behave in [Behave::Hang, Behave::HangIgnoringTerm] {
+        let scenario = Scenario::new()
+            .with_hotfix(3, |hotfix| hotfix.add("x", "y").behave(behave))
+            .args(["--output", "oci:image"]);
+        let before = scenario.snapshot();
+        let child = scenario.start_apply_until(|scenario| scenario.calls().len() == 4);
+        std::thread::sleep(Duration::from_millis(100));
+        stop(&child, Signal::TERM);
+        scenario.ended(child, &before).fails(143, "apply-hotfixes").says("hotfix 2 of 3 applied");
+    }
+}
+
+#[test]
+fn at_any_moment() {
+    let (mut stopped, mut steps) = (0, std::collections::BTreeSet::new());
+    for moment in 0..25_u64 {
+        let scenario = Scenario::new().with_pack(|pack| pack.filler(20_000_000)).args(["--output", "oci:image"]);
+        let before = scenario.snapshot();
+        let child = scenario.start_apply_until(|_| true);
+        std::thread::sleep(Duration::from_millis(20 + moment * 40));
+        stop(&child, if moment % 2 == 0 { Signal::INT } else { Signal::TERM });
+        let run = scenario.ended(child, &before);
+        match run.code {
+            // Too late: it was done, and stays so.
+            Some(0) => drop(run.succeeds()),
+            code => {
+                let step = step_of(&run.stderr).to_owned();
+                run.fails(if moment % 2 == 0 { 130 } else { 143 }, &step);
+                assert!(code.is_some());
+                stopped += 1;
+                steps.insert(step);
+            }
+        }
+    }
+    assert!(stopped > 0, "no run was stopped, so nothing was tested");
+    assert!(steps.len() > 1, "all runs were stopped in {steps:?}");
+}

@@ -1,0 +1,16 @@
+//! `hotfix` from outside: arguments in, exit code, output and files out. Every failure that a user can cause is here.
+
+mod support;
+
+mod credentials;
+mod engine;
+mod full_size;
+mod inputs;
+mod interrupt;
+mod layout;
+mod push;
+mod report;
+mod secrets;
+mod sequence;
+mod tool;
+mod usage;

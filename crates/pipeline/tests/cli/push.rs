@@ -1,0 +1,171 @@
+//! Step 8: a real registry, with and without a password.
+
+use crate::support::Scenario;
+use crate::support::engine::{self, Base, docker, try_docker};
+use crate::support::registry::Registry;
+use crate::support::scenario::Run;
+
+const USER: &str = "ci~bot";
+/// Its base64 needs both characters in which the two alphabets differ.
+const REGISTRY_PASSWORD: &str = "pa~ssw0rd?>:~~~ÿÿ>>??";
+
+struct Push {
+    scenario: Scenario,
+    base: Base,
+    tag: String,
+}
+
+impl Push {
+    fn to(registry: &Registry, test: &str, scenario: Scenario) -> Self {
+        Self::to_host(&registry.host, test, scenario)
+    }
+
+    fn to_host(host: &str, test: &str, scenario: Scenario) -> Self {
+        let base = Base::new(&format!("push-{test}"));
+        let tag = format!("{host}/team/wso2am:{test}");
+        let scenario = scenario.args([
+            "--output",
+            "docker",
+            "--base-image",
+            &base.name,
+            "-t",
+            &tag,
+            "--push",
+            "--report",
+            "report",
+        ]);
+        Self { scenario, base, tag }
+    }
+
+    fn apply(&self) -> Run<'_> {
+        self.scenario.apply()
+    }
+
+    fn is_not_there(&self) {
+        assert!(!try_docker(&["inspect", &self.tag]).status.success(), "{} exists", self.tag);
+        assert_eq!(engine::images_with(&format!("org.opencontainers.image.base.name={}", self.base.name)), [""; 0]);
+    }
+}
+
+impl Drop for Push {
+    fn drop(&mut self) {
+        try_docker(&["rmi", "--force", &self.tag]);
+    }
+}
+
+/// An engine and a registry without a password, where both are there.
+fn open_registry() -> Option<Registry> {
+    if engine::is_there() { Registry::start() } else { None }
+}
+
+fn locked_registry() -> Option<Registry> {
+    if engine::is_there() { Registry::start_with_password(USER, REGISTRY_PASSWORD) } else { None }
+}
+
+#[test]
+fn what_was_pushed_can_be_pulled_and_runs() {
+    let Some(registry) = open_registry() else { return };
+    let push = Push::to(&registry, "t1", Scenario::new());
+    push.apply().succeeds().prints(&format!("{}\n", push.tag)).says("pushed ");
+    let digest = push.scenario.report()["image"]["digest"].as_str().expect("a digest").to_owned();
+    assert!(registry.has("team/wso2am", "t1"));
+    assert_eq!(registry.open_uploads("team/wso2am"), 0, "the check of the right to push was called off");
+    docker(&["rmi", &push.tag]);
+    assert!(docker(&["pull", &push.tag]).contains(&digest));
+    let readme = "/home/wso2carbon/wso2am-4.1.0/bin/README.txt";
+    assert_eq!(
+        docker(&["run", "--rm", "--network", "none", &push.tag, "cat", readme]),
+        "How to start the server, corrected."
+    );
+    docker(&["rmi", &push.tag]);
+    let inspect = push.scenario.run(&["inspect", &push.tag]);
+    assert!(
+        inspect.stdout.contains("(in the registry)") && inspect.stdout.contains(&digest),
+        "{}{}",
+        inspect.stdout,
+        inspect.stderr
+    );
+}
+
+#[test]
+fn every_tag_is_pushed() {
+    let Some(registry) = open_registry() else { return };
+    let second = format!("{}/other:t2", registry.host);
+    let push = Push::to(&registry, "t1", Scenario::new().args(["-t", &second]));
+    push.apply().succeeds().prints(&format!("{second}\n{}\n", push.tag));
+    assert!(registry.has("team/wso2am", "t1") && registry.has("other", "t2"));
+    docker(&["rmi", &second]);
+}
+
+#[test]
+fn credentials_are_those_of_docker_login() {
+    let Some(registry) = locked_registry() else { return };
+    let scenario =
+        Scenario::new().with_file("home/config.json", registry.docker_config(USER, REGISTRY_PASSWORD)).args(["-vv"]);
+    let push = Push::to(&registry, "t1", scenario);
+    push.apply().succeeds().does_not_say(REGISTRY_PASSWORD);
+    assert!(registry.has("team/wso2am", "t1"));
+}
+
+#[test]
+fn without_rights_it_says_so_before_anything_is_unpacked() {
+    let Some(registry) = locked_registry() else { return };
+    for config in ["{}".to_owned(), registry.docker_config(USER, "wrong")] {
+        let push = Push::to(&registry, "t1", Scenario::new().with_file("home/config.json", config));
+        let run = push
+            .apply()
+            .fails(9, "push-image")
+            .says("cannot be pushed")
+            .says("does not allow a push to team/wso2am")
+            .says("docker login");
+        assert!(!run.stderr.contains("extract-pack"), "{}", run.stderr);
+        push.is_not_there();
+    }
+}
+
+#[test]
+fn without_a_registry_it_says_so_before_anything_is_unpacked() {
+    if !engine::is_there() {
+        return;
+    }
+    let push = Push::to_host("127.0.0.1:1", "t1", Scenario::new());
+    let run =
+        push.apply().fails(9, "push-image").says("the registry 127.0.0.1:1 does not answer").says("Connection refused");
+    assert!(!run.stderr.contains("extract-pack"), "{}", run.stderr);
+    push.is_not_there();
+}
+
+#[test]
+fn credentials_that_cannot_be_read() {
+    let Some(registry) = open_registry() else { return };
+    let config = r#"{ "credHelpers": { "HOST": "no-such-helper" } }"#.replace("HOST", &registry.host);
+    let push = Push::to(&registry, "t1", Scenario::new().with_file("home/config.json", config));
+    push.apply().fails(9, "push-image").says("the credentials for 127.0.0.1:").says("credential helper");
+    let push = Push::to(&registry, "t1", Scenario::new().with_file("home/config.json", "{"));
+    push.apply().fails(9, "push-image").says("cannot be read").says("docker login");
+}
+
+#[test]
+fn a_registry_that_goes_away_leaves_the_tag_where_it_was() {
+    let Some(mut registry) = open_registry() else { return };
+    let push = Push::to(&registry, "t1", Scenario::new().with_tool(|tool| tool.slow_ms = 1500));
+    let before = push.scenario.snapshot();
+    let child = push.scenario.start_apply_until(|scenario| !scenario.calls().is_empty());
+    registry.stop();
+    push.scenario.ended(child, &before).fails(9, "push-image").says("cannot be pushed");
+    push.is_not_there();
+    assert!(!registry.has("team/wso2am", "t1"));
+}
+
+#[test]
+fn a_failed_push_puts_an_older_tag_back() {
+    let Some(mut registry) = open_registry() else { return };
+    let push = Push::to(&registry, "t1", Scenario::new().with_tool(|tool| tool.slow_ms = 1500));
+    docker(&["tag", &push.base.name, &push.tag]);
+    let id = |name: &str| docker(&["inspect", "--format", "{{.Id}}", name]);
+    let child = push.scenario.start_apply_until(|scenario| !scenario.calls().is_empty());
+    registry.stop();
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(9), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(id(&push.tag), id(&push.base.name));
+}

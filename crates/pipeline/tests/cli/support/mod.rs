@@ -1,0 +1,9 @@
+//! What the tests share: a scenario that reads as a specification, the engine, and registries.
+
+pub mod engine;
+pub mod layout;
+pub mod proxy;
+pub mod registry;
+pub mod scenario;
+
+pub use scenario::Scenario;

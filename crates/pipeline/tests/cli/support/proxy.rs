@@ -1,0 +1,48 @@
+//! A proxy in front of the real engine's socket that goes away after so many bytes were sent to it.
+
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use tempfile::TempDir;
+
+pub struct Proxy {
+    folder: TempDir,
+}
+
+impl Proxy {
+    /// Lets `bytes` through to the engine, over all connections; then everything is cut off.
+    pub fn start(bytes: i64) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = UnixListener::bind(folder.path().join("engine.sock")).expect("a socket");
+        let left = Arc::new(AtomicI64::new(bytes));
+        std::thread::spawn(move || {
+            for client in listener.incoming().filter_map(Result::ok) {
+                let Ok(engine) = UnixStream::connect("/var/run/docker.sock") else { return };
+                let (from_client, to_engine, left) =
+                    (client.try_clone().expect("a socket"), engine.try_clone().expect("a socket"), Arc::clone(&left));
+                std::thread::spawn(move || copy(from_client, to_engine, Some(&left)));
+                std::thread::spawn(move || copy(engine, client, None));
+            }
+        });
+        Self { folder }
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("unix://{}", self.folder.path().join("engine.sock").display())
+    }
+}
+
+fn copy(mut from: UnixStream, mut to: UnixStream, left: Option<&AtomicI64>) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(read @ 1..) = from.read(&mut buffer) {
+        let over = left.is_some_and(|left| left.fetch_sub(read as i64, Ordering::SeqCst) < read as i64);
+        if over || to.write_all(&buffer[..read]).is_err() {
+            break;
+        }
+    }
+    // Either end gone is the end of both.
+    let _ = from.shutdown(std::net::Shutdown::Both);
+    let _ = to.shutdown(std::net::Shutdown::Both);
+}

@@ -1,0 +1,102 @@
+//! Debian's `docker-registry` on a free port of this machine, with or without a password.
+
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tempfile::TempDir;
+
+use super::engine;
+
+pub struct Registry {
+    process: Child,
+    folder: TempDir,
+    pub host: String,
+}
+
+impl Registry {
+    /// A registry that lets everybody in; `None`, and the test is skipped, where there is none to start.
+    pub fn start() -> Option<Self> {
+        Self::start_with(None)
+    }
+
+    /// A registry that wants a user name and a password.
+    pub fn start_with_password(user: &str, password: &str) -> Option<Self> {
+        Self::start_with(Some((user, password)))
+    }
+
+    fn start_with(account: Option<(&str, &str)>) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
+        let host = format!("127.0.0.1:{port}");
+        let mut config = format!(
+            "version: 0.1\nlog: {{ level: error }}\nstorage:\n  filesystem: {{ rootdirectory: '{}' }}\nhttp: {{ addr: '{host}' }}\n",
+            folder.path().join("data").display()
+        );
+        if let Some((user, password)) = account {
+            let file = folder.path().join("htpasswd");
+            let hash = bcrypt::hash(password, 4).expect("a hash").replace("$2b$", "$2y$");
+            fs::write(&file, format!("{user}:{hash}\n")).expect("writable");
+            config.push_str(&format!("auth:\n  htpasswd: {{ realm: test, path: '{}' }}\n", file.display()));
+        }
+        let config_file = folder.path().join("config.yml");
+        fs::write(&config_file, config).expect("writable");
+        let process = Command::new("docker-registry")
+            .arg("serve")
+            .arg(&config_file)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let Ok(process) = process else {
+            engine::skip("no docker-registry is here (Debian: docker-registry)");
+            return None;
+        };
+        let registry = Self { process, folder, host };
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while TcpStream::connect(&registry.host).is_err() {
+            assert!(Instant::now() < deadline, "the registry did not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Some(registry)
+    }
+
+    /// What `docker login` would have left in `config.json`.
+    pub fn docker_config(&self, user: &str, password: &str) -> String {
+        let auth = STANDARD.encode(format!("{user}:{password}"));
+        serde_json::json!({ "auths": { &self.host: { "auth": auth } } }).to_string()
+    }
+
+    /// Whether a tag exists, seen in the registry's own files.
+    pub fn has(&self, repository: &str, tag: &str) -> bool {
+        self.folder
+            .path()
+            .join("data/docker/registry/v2/repositories")
+            .join(repository)
+            .join("_manifests/tags")
+            .join(tag)
+            .exists()
+    }
+
+    /// Uploads that were begun and neither finished nor called off.
+    pub fn open_uploads(&self, repository: &str) -> usize {
+        let uploads = self.folder.path().join("data/docker/registry/v2/repositories").join(repository).join("_uploads");
+        // Called off, an upload loses this file; its empty folders this registry forgets to remove.
+        let is_open = |upload: &fs::DirEntry| upload.path().join("startedat").exists();
+        fs::read_dir(uploads).map(|all| all.filter_map(Result::ok).filter(is_open).count()).unwrap_or_default()
+    }
+
+    /// Ends it, as a machine that goes away.
+    pub fn stop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
