@@ -229,3 +229,42 @@ fn push_problem(reference: &ImageRef, error: Error) -> Problem {
     };
     Problem::new(format!("{reference} cannot be pushed"), hint).because(error)
 }
+
+/// What is to be pushed, with the right to push it.
+///
+/// # Errors
+/// As [`PushTarget::check`].
+pub async fn push_targets(plan: &Plan, destination: &Destination) -> Result<Vec<PushTarget>, Problem> {
+    let mut targets = Vec::new();
+    if let (true, Destination::Engine(engine)) = (plan.push, destination) {
+        for tag in &plan.tags {
+            targets.push(PushTarget::check(tag, engine).await?);
+        }
+    }
+    Ok(targets)
+}
+
+/// Builds the image and gives it its names; what was done before a failure is undone.
+///
+/// # Errors
+/// Where engine or disk fail.
+pub async fn build(
+    destination: &Destination,
+    plan: &Plan,
+    image: &Image,
+    cancel: &CancellationToken,
+) -> Result<(BuiltImage, Option<TagGuard>), Problem> {
+    let guard = match destination {
+        Destination::Engine(engine) => Some(TagGuard::note(engine, &plan.tags).await?),
+        Destination::Layout(_) => None,
+    };
+    let built = destination.build(image, &plan.tags, cancel).await?;
+    if let Some(guard) = &guard {
+        let tagged = if cancel.is_cancelled() { Err(Problem::new("stopped", "")) } else { guard.tag(&built).await };
+        if let Err(problem) = tagged {
+            guard.undo(&built).await;
+            return Err(problem);
+        }
+    }
+    Ok((built, guard))
+}

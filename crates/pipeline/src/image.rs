@@ -1,4 +1,4 @@
-//! The image: where the product is in it and whose, its two layers, its labels.
+//! The image: its two layers, its settings, its labels.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -6,121 +6,23 @@ use std::sync::Arc;
 
 use hotfix_docker::base::BaseImage;
 use hotfix_docker::image::{Image, Settings};
-use hotfix_docker::layer::{Content, Entry, FileContent, Layer, Metadata, Node};
+use hotfix_docker::layer::{Content, Entry, FileContent, Layer, Node};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::changes::{Change, PatchedProduct};
+use crate::checksums::InputDigests;
 use crate::hotfix::Hotfix;
-use crate::pack::{CONFIG_JSON, NodeKind, PRODUCT_TXT, ProductPack, ancestors};
+use crate::pack::{CONFIG_JSON, NodeKind, ProductPack, ancestors};
+use crate::placement::Placement;
 use crate::plan::Plan;
-use crate::request::Owner;
 use crate::scrub::{Private, scrub};
 use crate::step::Problem;
 use crate::tree::{self, Kind};
 
-/// The vendor's images run as this user and group. From the vendor's documentation.
-const VENDOR_OWNER: Owner = Owner { uid: 10001, gid: 10001 };
-/// In the environment of the vendor's images. From the vendor's documentation.
-const HOME_VARIABLE: &str = "WSO2_SERVER_HOME";
-/// Where the vendor's images have the product. From the vendor's documentation.
-const VENDOR_HOME: &str = "home/wso2carbon";
 /// Labels that the OCI image specification defines and every image of ours has.
 pub const IMAGE_LABELS: [&str; 3] =
     ["org.opencontainers.image.version", "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"];
-
-/// Where the product goes in the image, and what is there already.
-#[derive(Debug, Clone)]
-pub struct Placement {
-    /// Path of the product from the root of the image.
-    pub home: String,
-    /// Whose its files are.
-    pub owner: Owner,
-    /// The folders above the product and the product's own: their metadata, outermost first.
-    folders: Vec<(String, Metadata)>,
-}
-
-/// A path given by a user or an image as one from the root of the image; `None` where it is relative or has parts that
-/// lead elsewhere.
-pub fn home_in_image(path: &str) -> Option<String> {
-    let inner = path.strip_prefix('/')?.trim_end_matches('/');
-    let is_plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.chars().any(char::is_control);
-    (!inner.is_empty() && inner.split('/').all(is_plain)).then(|| inner.to_owned())
-}
-
-impl Placement {
-    /// Where the product goes on `base`: where the user says, else where the base says, else where the vendor has it.
-    ///
-    /// # Errors
-    /// Where a folder above is no folder in the base, where the base has a product there, or cannot be looked at.
-    pub async fn find(plan: &Plan, base: &BaseImage) -> Result<Self, Problem> {
-        let asked = plan.request.product_home.as_deref();
-        let home = match asked.or_else(|| base.env(HOME_VARIABLE)) {
-            Some(path) => home_in_image(path).ok_or_else(|| {
-                Problem::new(
-                    format!("{HOME_VARIABLE} of {} is {path}, which is no place in an image", base.name),
-                    "give --product-home",
-                )
-            })?,
-            None => format!("{VENDOR_HOME}/{}", plan.product.folder()),
-        };
-        let mut paths: Vec<String> = ancestors(&home).map(str::to_owned).collect();
-        paths.push(home.clone());
-        let product_txt = format!("{home}/{PRODUCT_TXT}");
-        let looked_for: Vec<String> = paths.iter().cloned().chain([product_txt.clone()]).collect();
-        let found = base.look(&looked_for).await.map_err(|error| {
-            Problem::new(format!("the base image {} cannot be looked at", base.name), "see the cause").because(error)
-        })?;
-        if found.contains_key(&product_txt) {
-            return Err(Problem::new(
-                format!("the base image {} already has a product in /{home}", base.name),
-                "give a base image with only OS and Java, or another --product-home",
-            ));
-        }
-        if let Some(path) = paths.iter().find(|path| found.get(*path).is_some_and(|found| !found.is_directory)) {
-            return Err(Problem::new(
-                format!("/{path} is no folder in the base image {}, so the product cannot be put below it", base.name),
-                "if it is a link, give --product-home with the path that it leads to",
-            ));
-        }
-        let owner = plan
-            .request
-            .chown
-            .or_else(|| found.get(&home).map(|there| Owner { uid: there.metadata.uid, gid: there.metadata.gid }));
-        let owner = owner.unwrap_or(VENDOR_OWNER);
-        let time = plan.pack.newest();
-        let folders = paths.into_iter().map(|path| {
-            let new = match path == home {
-                true => Metadata { mode: 0o755, uid: owner.uid, gid: owner.gid, mtime: time },
-                false => Metadata { mode: 0o755, uid: 0, gid: 0, mtime: time },
-            };
-            let metadata = match found.get(&path) {
-                // The product's own folder belongs with the product.
-                Some(there) if path == home => Metadata { uid: owner.uid, gid: owner.gid, ..there.metadata },
-                Some(there) => there.metadata,
-                None => new,
-            };
-            (path, metadata)
-        });
-        Ok(Self { folders: folders.collect(), home, owner })
-    }
-
-    fn layer(&self, history: String) -> Layer {
-        let mut layer = Layer::new(history);
-        for (path, metadata) in &self.folders {
-            layer.insert(path.clone(), Entry { node: Node::Directory, metadata: *metadata });
-        }
-        layer
-    }
-
-    fn path(&self, inner: &str) -> String {
-        format!("{}/{inner}", self.home)
-    }
-
-    fn metadata(&self, mode: u32, mtime: u64) -> Metadata {
-        Metadata { mode, uid: self.owner.uid, gid: self.owner.gid, mtime }
-    }
-}
 
 /// A file of the pack, unpacked while the layer is written.
 struct PackedFile {
@@ -245,15 +147,6 @@ fn present(product: &PatchedProduct, path: &str, node: &tree::Node) -> Result<No
     })
 }
 
-/// Checksums of everything that went in, `sha256` in hexadecimal digits.
-#[derive(Debug, Clone)]
-pub struct InputDigests {
-    /// Of the pack.
-    pub pack: String,
-    /// Of the hotfixes, in order.
-    pub hotfixes: Vec<String>,
-}
-
 /// Entry point, environment and labels of the image.
 pub fn settings(plan: &Plan, base: &BaseImage, placement: &Placement, digests: &InputDigests) -> Settings {
     let newest =
@@ -327,17 +220,4 @@ pub fn assemble(
         layers.push(hotfix_layer(product, &plan.pack, placement, plan.hotfixes.as_slice())?);
     }
     Ok(Image { settings: settings(plan, &base, placement, digests), base, layers })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_home_is_an_absolute_plain_path() {
-        assert_eq!(home_in_image("/home/x/"), Some("home/x".to_owned()));
-        for path in ["", "/", "home/x", "/a/../b", "/a//b", "/a/./b", "/a/\n"] {
-            assert_eq!(home_in_image(path), None, "{path:?}");
-        }
-    }
 }

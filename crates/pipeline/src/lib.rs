@@ -3,24 +3,31 @@
 //! The steps and their order stand in [`pipeline`]; what each step needs and gives is a type of its own, so that a
 //! wrong order does not compile. `docs/architecture.md` maps steps to functions, types and exit codes.
 
+pub mod blocking;
 pub mod changes;
+pub mod checksums;
 pub mod cli;
 pub mod credentials;
 pub mod delivery;
 pub mod host;
 pub mod hotfix;
 pub mod image;
+pub mod inputs;
 pub mod inspect;
 pub mod interrupt;
 pub mod pack;
+pub mod patching;
 pub mod pipeline;
+pub mod placement;
 pub mod plan;
 pub mod process;
+pub mod recorder;
 pub mod redact;
 pub mod report;
 pub mod request;
 pub mod scrub;
 pub mod step;
+mod summary;
 pub mod tree;
 pub mod update_tool;
 pub mod workspace;

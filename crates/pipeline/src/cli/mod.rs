@@ -17,7 +17,8 @@ use crate::inspect::inspect;
 use crate::interrupt::Interrupt;
 use crate::pipeline;
 use crate::plan::{CredentialState, Plan};
-use crate::report::{Recorder, Report};
+use crate::recorder::Recorder;
+use crate::report::Report;
 use crate::request::{Request, ToolCredentials};
 use crate::step::{DEFECT, DONE, Failure, Problem, Step, USAGE};
 

@@ -173,7 +173,7 @@ fn too_little_disk() {
     let entry = central_entry(&bytes, b"wso2am-4.1.0/LICENSE.txt");
     bytes[entry + 24..entry + 28].copy_from_slice(&0xffff_fff0_u32.to_le_bytes());
     let scenario = scenario.with_file("packs/wso2am-4.1.0.10.zip", bytes);
-    let free = rustix::fs::statvfs(&scenario.path("tmp")).expect("a disk");
+    let free = rustix::fs::statvfs(scenario.path("tmp")).expect("a disk");
     if free.f_bavail * free.f_frsize > 12_000_000_000 {
         // Three times four gigabytes fit here: then the lie is found when the file is unpacked.
         scenario.apply().fails(4, "extract-pack").says("LICENSE.txt");

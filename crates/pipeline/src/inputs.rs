@@ -1,0 +1,167 @@
+//! Step 2: pack, folder, credentials, names, free disk; nothing is unpacked before all of it holds.
+
+use std::path::Path;
+
+use bytesize::ByteSize;
+use hotfix_docker::oci_layout;
+use hotfix_docker::reference::ImageRef;
+
+use crate::credentials;
+use crate::pack::{Product, ProductPack};
+use crate::plan::{BasePlan, CredentialState, DEFAULT_BASE_IMAGE, image_version, split_layout};
+use crate::request::{Output, Request};
+use crate::step::Problem;
+
+/// What a run works with, checked as far as it can be without engine, registry and vendor.
+pub(crate) struct Inputs {
+    /// The pack.
+    pub(crate) pack: ProductPack,
+    /// The base image.
+    pub(crate) base: BasePlan,
+}
+
+impl Inputs {
+    /// Reads and checks everything but the sequence.
+    pub(crate) fn read(request: &Request, credentials: CredentialState) -> Result<Self, Problem> {
+        let pack = ProductPack::open(&request.pack, request.max_unpacked_size)?;
+        check_folder(&request.hotfix_dir)?;
+        if credentials == CredentialState::Missing && request.through != Some(0) {
+            return Err(credentials::missing());
+        }
+        // Parsed here so that a bad name fails in this step; the derived one follows once the sequence is known.
+        parse_tags(&request.tags)?;
+        check_labels(&request.labels)?;
+        check_product_home(request.product_home.as_deref())?;
+        let base = base(request)?;
+        if let Output::Layout(folder) = &request.output {
+            if request.push {
+                return Err(Problem::new(
+                    "--push needs --output docker",
+                    "push the layout with a tool such as skopeo, or leave --output away",
+                ));
+            }
+            oci_layout::check_target(folder).map_err(|error| {
+                Problem::new(
+                    format!("the image cannot be written to {}", folder.display()),
+                    "give an empty folder, a new one, or an OCI layout",
+                )
+                .because(error)
+            })?;
+        }
+        Ok(Self { pack, base })
+    }
+}
+
+fn check_folder(folder: &Path) -> Result<(), Problem> {
+    let hint = "give the folder that holds the hotfix zips";
+    let metadata = std::fs::metadata(folder).map_err(|error| {
+        Problem::new(format!("there is no hotfix folder {}", folder.display()), hint).because(error)
+    })?;
+    if metadata.is_dir() {
+        Ok(())
+    } else {
+        Err(Problem::new(format!("the hotfix folder {} is a file", folder.display()), hint))
+    }
+}
+
+fn check_labels(labels: &[(String, String)]) -> Result<(), Problem> {
+    let ours = |key: &str| key.starts_with("hotfix.") || crate::image::IMAGE_LABELS.contains(&key);
+    match labels.iter().find(|(key, _)| ours(key)) {
+        Some((key, _)) => {
+            Err(Problem::new(format!("the label {key} is given by hotfix itself"), "choose another name for it"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn check_product_home(home: Option<&str>) -> Result<(), Problem> {
+    match home {
+        Some(home) if crate::placement::home_in_image(home).is_none() => Err(Problem::new(
+            format!("--product-home {home} is no place in an image"),
+            "give an absolute path without . and .., such as /home/wso2carbon/wso2am-4.1.0",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn base(request: &Request) -> Result<BasePlan, Problem> {
+    let to_layout = matches!(request.output, Output::Layout(_));
+    let named = match request.base_image.as_deref() {
+        Some(name) => name,
+        None if to_layout => "scratch",
+        None => DEFAULT_BASE_IMAGE,
+    };
+    if named == "scratch" {
+        return Ok(BasePlan::Scratch);
+    }
+    if let Some(folder) = named.strip_prefix("oci:") {
+        let (folder, tag) = split_layout(folder);
+        return Ok(BasePlan::Layout(folder, tag));
+    }
+    if to_layout {
+        return Err(Problem::new(
+            format!("the base image {named} is in an engine or a registry, and --output oci:… works without either"),
+            "give --base-image scratch or --base-image oci:DIR, or leave --output away",
+        ));
+    }
+    named.parse().map(BasePlan::Engine).map_err(|error: hotfix_docker::Error| {
+        Problem::new(
+            "the name of the base image cannot be used",
+            "give a reference such as eclipse-temurin:11-jdk, scratch, or oci:DIR",
+        )
+        .because(error)
+    })
+}
+
+/// Names of the image: those asked for, else the derived one.
+pub(crate) fn tags(request: &Request, product: &Product, hotfixes: usize) -> Result<Vec<ImageRef>, Problem> {
+    if !request.tags.is_empty() {
+        return parse_tags(&request.tags);
+    }
+    let repository = request.repository.clone().unwrap_or_else(|| product.name.to_lowercase());
+    parse_tags(&[format!("{repository}:{}", image_version(product, hotfixes))])
+}
+
+fn parse_tags(tags: &[String]) -> Result<Vec<ImageRef>, Problem> {
+    let hint = "give a tag as docker does, such as registry.example.org/team/wso2am:4.1.0.10-hf3";
+    let mut parsed: Vec<ImageRef> = Vec::new();
+    for tag in tags {
+        let reference: ImageRef = tag.parse().map_err(|error: hotfix_docker::Error| {
+            Problem::new("a tag of the image cannot be used", hint).because(error)
+        })?;
+        if reference.digest().is_some() {
+            return Err(Problem::new(
+                format!("the tag {tag} has a digest, which only an image that exists can have"),
+                hint,
+            ));
+        }
+        if !parsed.contains(&reference) {
+            parsed.push(reference);
+        }
+    }
+    Ok(parsed)
+}
+
+/// Free disk where the workspace will be, in bytes; a problem where it is less than `needed`.
+pub(crate) fn check_disk(request: &Request, needed: u64) -> Result<u64, Problem> {
+    let wanted = request.workspace.clone().unwrap_or_else(std::env::temp_dir);
+    let there = wanted.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let stat = rustix::fs::statvfs(there).map_err(|error| {
+        Problem::new(format!("the free disk of {} is not known", there.display()), "give --no-disk-check")
+            .because(error)
+    })?;
+    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+    if request.disk_check && free < needed {
+        return Err(Problem::new(
+            format!(
+                "{} has {} free, and {} are needed (3 × product + hotfixes + 500 MB, the vendor's rule)",
+                wanted.display(),
+                ByteSize(free),
+                ByteSize(needed)
+            ),
+            "make room, give --workspace on a larger disk, or --no-disk-check to try all the same",
+        ));
+    }
+    Ok(free)
+}

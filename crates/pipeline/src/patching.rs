@@ -1,0 +1,183 @@
+//! Steps 4 to 6, in one workspace: the pack unpacked, the update tool made ready, the hotfixes applied.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+
+use crate::blocking::blocking;
+use crate::changes::{Changes, Delta, PatchedProduct};
+use crate::credentials::Credentials;
+use crate::pack::{CONFIG_JSON, LOGS};
+use crate::plan::Plan;
+use crate::recorder::Recorder;
+use crate::redact::Redactor;
+use crate::scrub::{Private, scrub};
+use crate::step::{Failure, Problem, Step};
+use crate::update_tool::UpdateTool;
+use crate::workspace::Workspace;
+
+/// Unpacks the pack into the workspace and applies the hotfixes there. A workspace that is kept holds no secret
+/// afterwards, however this ends.
+///
+/// # Errors
+/// The step that failed.
+pub async fn patch(
+    plan: &Plan,
+    workspace: &Workspace,
+    credentials: &Credentials,
+    recorder: &mut Recorder,
+) -> Result<PatchedProduct, Failure> {
+    let home = workspace.path().join(plan.product.folder());
+    let private = private(plan, workspace, credentials);
+    let work = Work { plan, home: &home, workspace, credentials, private: &private };
+    let patched = work.patch(recorder).await;
+    work.clean_up();
+    patched
+}
+
+/// What steps 4 to 6 need.
+struct Work<'a> {
+    plan: &'a Plan,
+    home: &'a Path,
+    workspace: &'a Workspace,
+    credentials: &'a Credentials,
+    private: &'a Private,
+}
+
+impl Work<'_> {
+    async fn patch(&self, recorder: &mut Recorder) -> Result<PatchedProduct, Failure> {
+        let mut changes = recorder.run(Step::ExtractPack, async |cancel| self.extract(cancel).await).await?;
+        let tool = self.update_tool();
+        recorder.run(Step::InitializeUpdateTool, async |cancel| tool.initialize(&cancel).await).await?;
+        recorder.step(Step::InitializeUpdateTool, || {
+            changes.skip()?;
+            self.check_level()
+        })?;
+        let mut deltas = Vec::new();
+        let applied = recorder
+            .run(Step::ApplyHotfixes, async |cancel| self.apply(&tool, &mut changes, &mut deltas, &cancel).await)
+            .await;
+        deltas.into_iter().for_each(|(number, delta)| recorder.hotfix(number, delta));
+        applied?;
+        recorder.step(Step::ApplyHotfixes, || changes.finish())
+    }
+
+    async fn extract(&self, cancel: CancellationToken) -> Result<Changes, Problem> {
+        let (pack, home, private) = (self.plan.pack.clone(), self.home.to_owned(), self.private.clone());
+        blocking(move || {
+            pack.extract(&home, &cancel)?;
+            Changes::begin(&pack, &home, private)
+        })
+        .await
+    }
+
+    fn update_tool(&self) -> UpdateTool<'_> {
+        let mut redactor = Redactor::default();
+        redactor.add(self.credentials.password.expose_secret());
+        UpdateTool {
+            home: self.home.to_owned(),
+            name: self.plan.host.update_tool,
+            workspace: self.workspace,
+            credentials: self.credentials,
+            hand_over: self.plan.request.tool_credentials,
+            offline: self.plan.request.offline,
+            redactor,
+        }
+    }
+
+    /// The tool knows the level of a pack whatever its file is called.
+    fn check_level(&self) -> Result<(), Problem> {
+        let config = fs::read(self.home.join(CONFIG_JSON)).unwrap_or_default();
+        let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();
+        let level = config["update-level"].as_str().and_then(|level| level.parse::<u32>().ok());
+        let expected = self.plan.product.update_level;
+        match level {
+            Some(level) if level != expected => Err(Problem::new(
+                format!(
+                    "the update tool says that {} is at update level {level}, not {expected}",
+                    self.plan.pack.path.display()
+                ),
+                "give the pack the name that the vendor gave it: its level decides which hotfixes fit",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    async fn apply(
+        &self,
+        tool: &UpdateTool<'_>,
+        changes: &mut Changes,
+        deltas: &mut Vec<(u32, Delta)>,
+        cancel: &CancellationToken,
+    ) -> Result<(), Problem> {
+        let hotfixes = self.plan.hotfixes.as_slice();
+        for hotfix in hotfixes {
+            tool.apply(hotfix, cancel).await?;
+            let Some(delta) = changes.attribute(hotfix.newest)? else {
+                return Err(Problem::new(
+                    format!(
+                        "the update tool said that hotfix {} ({}) is applied, but nothing in the product changed",
+                        hotfix.number, hotfix.file
+                    ),
+                    "an image without the fix must not pass for one with it: ask the vendor about this hotfix",
+                ));
+            };
+            let (changed, added, removed) = (delta.changed.len(), delta.added.len(), delta.removed.len());
+            tracing::info!(
+                "hotfix {} of {} applied: {changed} changed, {added} added, {removed} removed ({})",
+                hotfix.number,
+                hotfixes.len(),
+                hotfix.file
+            );
+            deltas.push((hotfix.number, delta));
+        }
+        Ok(())
+    }
+
+    /// A workspace that is kept holds no secret: the tool's own files go, its records are cleaned.
+    fn clean_up(&self) {
+        if !self.workspace.is_kept() {
+            return;
+        }
+        let config = self.home.join(CONFIG_JSON);
+        let cleaned = fs::read(&config).ok().map(|bytes| scrub(&bytes, self.private));
+        let kept = match cleaned {
+            Some(Ok(clean)) => fs::write(&config, clean),
+            Some(Err(_)) => fs::remove_file(&config),
+            None => Ok(()),
+        };
+        let removed =
+            [self.workspace.home(), self.workspace.temporary(), self.home.join(LOGS)].iter().try_for_each(|folder| {
+                match fs::remove_dir_all(folder) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                    _ => Ok(()),
+                }
+            });
+        if let Err(error) = kept.and(removed) {
+            tracing::warn!("the kept workspace could not be cleaned of what the update tool left: {error}");
+        }
+    }
+}
+
+fn private(plan: &Plan, workspace: &Workspace, credentials: &Credentials) -> Private {
+    let mut private = Private::default();
+    let absolute = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let paths = [
+        Some(workspace.path().to_owned()),
+        Some(absolute(&plan.request.hotfix_dir)),
+        Some(absolute(&plan.pack.path)),
+        home,
+    ];
+    paths
+        .into_iter()
+        .flatten()
+        .filter(|path| path != Path::new("/"))
+        .for_each(|path| private.add(path.to_string_lossy()));
+    private.add(credentials.username.as_str());
+    private.add(credentials.password.expose_secret());
+    private
+}

@@ -1,0 +1,124 @@
+//! Where the product goes in the image, and whose it is there.
+
+use hotfix_docker::base::BaseImage;
+use hotfix_docker::layer::{Entry, Layer, Metadata, Node};
+
+use crate::pack::{PRODUCT_TXT, ancestors};
+use crate::plan::Plan;
+use crate::request::Owner;
+use crate::step::Problem;
+
+/// The vendor's images run as this user and group. From the vendor's documentation.
+const VENDOR_OWNER: Owner = Owner { uid: 10001, gid: 10001 };
+/// In the environment of the vendor's images. From the vendor's documentation.
+const HOME_VARIABLE: &str = "WSO2_SERVER_HOME";
+/// Where the vendor's images have the product. From the vendor's documentation.
+const VENDOR_HOME: &str = "home/wso2carbon";
+/// Where the product goes in the image, and what is there already.
+#[derive(Debug, Clone)]
+pub struct Placement {
+    /// Path of the product from the root of the image.
+    pub home: String,
+    /// Whose its files are.
+    pub owner: Owner,
+    /// The folders above the product and the product's own: their metadata, outermost first.
+    folders: Vec<(String, Metadata)>,
+}
+
+/// A path given by a user or an image as one from the root of the image; `None` where it is relative or has parts that
+/// lead elsewhere.
+pub fn home_in_image(path: &str) -> Option<String> {
+    let inner = path.strip_prefix('/')?.trim_end_matches('/');
+    let is_plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.chars().any(char::is_control);
+    (!inner.is_empty() && inner.split('/').all(is_plain)).then(|| inner.to_owned())
+}
+
+impl Placement {
+    /// Where the product goes on `base`: where the user says, else where the base says, else where the vendor has it.
+    ///
+    /// # Errors
+    /// Where a folder above is no folder in the base, where the base has a product there, or cannot be looked at.
+    pub async fn find(plan: &Plan, base: &BaseImage) -> Result<Self, Problem> {
+        let asked = plan.request.product_home.as_deref();
+        let home = match asked.or_else(|| base.env(HOME_VARIABLE)) {
+            Some(path) => home_in_image(path).ok_or_else(|| {
+                Problem::new(
+                    format!("{HOME_VARIABLE} of {} is {path}, which is no place in an image", base.name),
+                    "give --product-home",
+                )
+            })?,
+            None => format!("{VENDOR_HOME}/{}", plan.product.folder()),
+        };
+        let mut paths: Vec<String> = ancestors(&home).map(str::to_owned).collect();
+        paths.push(home.clone());
+        let product_txt = format!("{home}/{PRODUCT_TXT}");
+        let looked_for: Vec<String> = paths.iter().cloned().chain([product_txt.clone()]).collect();
+        let found = base.look(&looked_for).await.map_err(|error| {
+            Problem::new(format!("the base image {} cannot be looked at", base.name), "see the cause").because(error)
+        })?;
+        if found.contains_key(&product_txt) {
+            return Err(Problem::new(
+                format!("the base image {} already has a product in /{home}", base.name),
+                "give a base image with only OS and Java, or another --product-home",
+            ));
+        }
+        if let Some(path) = paths.iter().find(|path| found.get(*path).is_some_and(|found| !found.is_directory)) {
+            return Err(Problem::new(
+                format!("/{path} is no folder in the base image {}, so the product cannot be put below it", base.name),
+                "if it is a link, give --product-home with the path that it leads to",
+            ));
+        }
+        let owner = plan
+            .request
+            .chown
+            .or_else(|| found.get(&home).map(|there| Owner { uid: there.metadata.uid, gid: there.metadata.gid }));
+        let owner = owner.unwrap_or(VENDOR_OWNER);
+        let time = plan.pack.newest();
+        let folders = paths.into_iter().map(|path| {
+            let new = match path == home {
+                true => Metadata { mode: 0o755, uid: owner.uid, gid: owner.gid, mtime: time },
+                false => Metadata { mode: 0o755, uid: 0, gid: 0, mtime: time },
+            };
+            let metadata = match found.get(&path) {
+                // The product's own folder belongs with the product.
+                Some(there) if path == home => Metadata { uid: owner.uid, gid: owner.gid, ..there.metadata },
+                Some(there) => there.metadata,
+                None => new,
+            };
+            (path, metadata)
+        });
+        Ok(Self { folders: folders.collect(), home, owner })
+    }
+
+    /// A layer with the folders that lead to the product and nothing else.
+    pub(crate) fn layer(&self, history: String) -> Layer {
+        let mut layer = Layer::new(history);
+        for (path, metadata) in &self.folders {
+            layer.insert(path.clone(), Entry { node: Node::Directory, metadata: *metadata });
+        }
+        layer
+    }
+
+    /// Path in the image of a path in the product.
+    pub(crate) fn path(&self, inner: &str) -> String {
+        format!("{}/{inner}", self.home)
+    }
+
+    /// Metadata of something in the product.
+    pub(crate) fn metadata(&self, mode: u32, mtime: u64) -> Metadata {
+        Metadata { mode, uid: self.owner.uid, gid: self.owner.gid, mtime }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_is_an_absolute_plain_path() {
+        assert_eq!(home_in_image("/home/x/"), Some("home/x".to_owned()));
+        for path in ["", "/", "home/x", "/a/../b", "/a//b", "/a/./b", "/a/\n"] {
+            assert_eq!(home_in_image(path), None, "{path:?}");
+        }
+    }
+}

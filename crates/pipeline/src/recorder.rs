@@ -1,0 +1,202 @@
+//! Runs steps within their bounds, and keeps what happened for the report.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::changes::Delta;
+use crate::checksums::InputDigests;
+use crate::hotfix::Hotfix;
+use crate::interrupt::Interrupt;
+use crate::pack::ProductPack;
+use crate::report::{ErrorReport, HotfixReport, ImageReport, Outcome, PackReport, Report, Status, StepReport};
+use crate::step::{DONE, Failure, Kind, Problem, Step};
+
+/// How long a stopped step may take to clean up.
+const CLEAN_UP: Duration = Duration::from_secs(4);
+
+/// Runs steps and takes note of how they end.
+#[derive(Debug)]
+pub struct Recorder {
+    report: Report,
+    interrupt: Interrupt,
+    limit: Duration,
+}
+
+impl Recorder {
+    /// For a run that `interrupt` can stop, with a bound on each step.
+    pub fn new(interrupt: Interrupt, limit: Duration) -> Self {
+        let step = |name| StepReport { name, status: Status::Skipped, seconds: 0.0 };
+        let report = Report {
+            schema: 1,
+            outcome: Outcome::Failure,
+            exit_code: DONE,
+            product: None,
+            pack: None,
+            hotfixes: Vec::new(),
+            steps: Step::ALL.into_iter().map(step).collect(),
+            image: None,
+            error: None,
+        };
+        Self { report, interrupt, limit }
+    }
+
+    /// A step, or a part of one, that takes no time to speak of.
+    ///
+    /// # Errors
+    /// As `work`.
+    pub fn step<T>(&mut self, step: Step, work: impl FnOnce() -> Result<T, Problem>) -> Result<T, Failure> {
+        let start = Instant::now();
+        let result = work();
+        let result = self.interrupt.problem().map_or(result, Err);
+        self.note(step, start, result)
+    }
+
+    /// Looks ahead whether a later step can work; leaves no mark where it can.
+    ///
+    /// # Errors
+    /// As `work`.
+    pub fn check<T>(&mut self, step: Step, work: impl FnOnce() -> Result<T, Problem>) -> Result<T, Failure> {
+        match work() {
+            Ok(value) => Ok(value),
+            Err(problem) => self.note(step, Instant::now(), Err(problem)),
+        }
+    }
+
+    /// A step that takes time: stopped by the run's interrupt and by its own bound. `work` gets a token and must end
+    /// soon after it is cancelled.
+    ///
+    /// # Errors
+    /// As `work`; a stopped or late step fails in that way whatever `work` says.
+    pub async fn run<T>(
+        &mut self,
+        step: Step,
+        work: impl AsyncFnOnce(CancellationToken) -> Result<T, Problem>,
+    ) -> Result<T, Failure> {
+        let start = Instant::now();
+        info!("{step}: started");
+        let result = self.bounded(step, work).await;
+        let value = self.note(step, start, result)?;
+        info!("{step}: done in {:.1} s", start.elapsed().as_secs_f64());
+        Ok(value)
+    }
+
+    /// As [`Recorder::check`], for what takes time.
+    ///
+    /// # Errors
+    /// As [`Recorder::run`].
+    pub async fn look_ahead<T>(
+        &mut self,
+        step: Step,
+        work: impl AsyncFnOnce(CancellationToken) -> Result<T, Problem>,
+    ) -> Result<T, Failure> {
+        let start = Instant::now();
+        match self.bounded(step, work).await {
+            Ok(value) => Ok(value),
+            Err(problem) => self.note(step, start, Err(problem)),
+        }
+    }
+
+    async fn bounded<T>(
+        &self,
+        step: Step,
+        work: impl AsyncFnOnce(CancellationToken) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        if let Some(problem) = self.interrupt.problem() {
+            return Err(problem);
+        }
+        let token = self.interrupt.child_token();
+        let mut work = std::pin::pin!(work(token.clone()));
+        let timed_out = tokio::select! {
+            // Done is done, even if the signal came a moment before.
+            result = &mut work => return result.map_err(|problem| self.interrupt.problem().unwrap_or(problem)),
+            () = token.cancelled() => false,
+            () = tokio::time::sleep(self.limit) => true,
+        };
+        token.cancel();
+        // The step undoes what it began, or has just been done; if it does neither, it is dropped.
+        if let Ok(Ok(value)) = tokio::time::timeout(CLEAN_UP, work).await {
+            return Ok(value);
+        }
+        match self.interrupt.problem() {
+            Some(problem) if !timed_out => Err(problem),
+            _ => {
+                let message = format!("{step} took longer than {}", humantime(self.limit));
+                Err(Problem::new(message, "find out what it waited for (-v tells more), or raise --step-timeout")
+                    .of_kind(Kind::TimedOut))
+            }
+        }
+    }
+
+    fn note<T>(&mut self, step: Step, start: Instant, result: Result<T, Problem>) -> Result<T, Failure> {
+        if let Some(report) = self.report.steps.iter_mut().find(|report| report.name == step) {
+            report.seconds += (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+            report.status = if result.is_ok() { Status::Passed } else { Status::Failed };
+        }
+        result.map_err(|problem| Failure { step, problem })
+    }
+
+    /// The pack, as soon as it is known.
+    pub fn pack(&mut self, pack: &ProductPack) {
+        self.report.product = Some(pack.product.clone());
+        let file = pack.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        self.report.pack = Some(PackReport { file, sha256: None, bytes: pack.bytes });
+    }
+
+    /// The hotfixes to be applied, with checksums.
+    pub fn inputs(&mut self, hotfixes: &[Hotfix], digests: &InputDigests) {
+        if let Some(pack) = &mut self.report.pack {
+            pack.sha256 = Some(digests.pack.clone());
+        }
+        let report = |(hotfix, sha256): (&Hotfix, &String)| HotfixReport {
+            number: hotfix.number,
+            file: hotfix.file.clone(),
+            sha256: Some(sha256.clone()),
+            bytes: hotfix.bytes,
+            changed: 0,
+            added: 0,
+            removed: 0,
+            files: Delta::default(),
+        };
+        self.report.hotfixes = hotfixes.iter().zip(&digests.hotfixes).map(report).collect();
+    }
+
+    /// What hotfix `number` did.
+    pub fn hotfix(&mut self, number: u32, delta: Delta) {
+        if let Some(hotfix) = self.report.hotfixes.iter_mut().find(|hotfix| hotfix.number == number) {
+            hotfix.changed = delta.changed.len();
+            hotfix.added = delta.added.len();
+            hotfix.removed = delta.removed.len();
+            hotfix.files = delta;
+        }
+    }
+
+    /// The image, once it is there.
+    pub fn image(&mut self, image: ImageReport) {
+        self.report.image = Some(image);
+    }
+
+    /// The report, once the run has ended.
+    pub fn finish(mut self, failure: Option<&Failure>) -> Report {
+        self.report.outcome = if failure.is_none() { Outcome::Success } else { Outcome::Failure };
+        self.report.exit_code = failure.map_or(DONE, Failure::exit_code);
+        self.report.error = failure.map(|failure| ErrorReport {
+            step: failure.step,
+            message: failure.chain().join(": "),
+            hint: failure.problem.hint().to_owned(),
+        });
+        if failure.is_some() {
+            // A failed run leaves no image.
+            self.report.image = None;
+        }
+        self.report
+    }
+}
+
+fn humantime(limit: Duration) -> String {
+    match jiff::SignedDuration::try_from(limit) {
+        Ok(limit) => format!("{limit:#}"),
+        Err(_) => format!("{} s", limit.as_secs()),
+    }
+}
