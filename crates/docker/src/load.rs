@@ -84,10 +84,9 @@ pub async fn load_with(
     // An engine that has refused reads no further; without its end of the pipe the writer stops too.
     drop(answers);
     let written = archive.await.map_err(|error| layer_error(image, error.into()))?;
-    if cancel.is_cancelled() {
-        return Err(Error::Cancelled);
-    }
     let written = match (written, refusal) {
+        // Only where it did make a difference: an image that is there must be known to whoever takes it away again.
+        (Err(_), _) if cancel.is_cancelled() => return Err(Error::Cancelled),
         (Err(error), _) if error.kind() == io::ErrorKind::ConnectionAborted => {
             return Err(Error::NotConfirmed {
                 action: "give the base image back".to_owned(),

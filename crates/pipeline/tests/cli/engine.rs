@@ -152,6 +152,35 @@ fn a_layout_can_be_the_base_of_an_image_in_the_engine() {
 }
 
 #[test]
+fn an_engine_that_wants_every_layer_gets_the_base_too() {
+    use hotfix_docker::image::{Image, Settings};
+    use hotfix_docker::load::{BaseLayers, load_with};
+    if !engine::is_there() {
+        return;
+    }
+    let base = Base::new("every-layer");
+    let built = engine::block_on(async {
+        let engine = hotfix_docker::engine::Engine::connect().await.expect("it answers");
+        let on = engine.base(&base.name.parse().expect("a name")).await.expect("it is there");
+        let mut layer = hotfix_docker::layer::Layer::new("one more");
+        let metadata = Metadata { mode: 0o644, uid: 0, gid: 0, mtime: 0 };
+        let content = std::sync::Arc::new(base.name.clone().into_bytes());
+        layer.insert("file", Entry { node: Node::File(content), metadata });
+        let settings = Settings { created: "2026-01-01T00:00:00Z".to_owned(), ..Settings::default() };
+        let image = Image { base: on, layers: vec![layer], settings };
+        let cancel = tokio_util::sync::CancellationToken::new();
+        let thin = load_with(&engine, &image, BaseLayers::Omitted, &cancel).await.expect("it loads");
+        try_docker(&["rmi", &thin.id]);
+        let whole = load_with(&engine, &image, BaseLayers::Sent, &cancel).await.expect("it loads");
+        assert_eq!(thin, whole);
+        whole
+    });
+    let file = docker(&["run", "--rm", "--network", "none", &built.id, "cat", "/file"]);
+    try_docker(&["rmi", &built.id]);
+    assert_eq!(file, base.name);
+}
+
+#[test]
 fn home_and_owner_are_taken_from_the_base() {
     if !engine::is_there() {
         return;

@@ -169,3 +169,35 @@ fn a_failed_push_puts_an_older_tag_back() {
     assert_eq!(output.status.code(), Some(9), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(id(&push.tag), id(&push.base.name));
 }
+
+#[test]
+fn stopped_at_any_moment_there_is_the_whole_image_or_none() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let Some(registry) = open_registry() else { return };
+    let (mut stopped, mut finished) = (0, 0);
+    for moment in 0..14_u64 {
+        let scenario = Scenario::new().with_pack(|pack| pack.filler(30_000_000));
+        let push = Push::to(&registry, &format!("m{moment}"), scenario);
+        let before = push.scenario.snapshot();
+        let child = push.scenario.start_apply_until(|_| true);
+        std::thread::sleep(std::time::Duration::from_millis(100 + moment * moment * 20));
+        let (signal, code) = if moment % 2 == 0 { (Signal::INT, 130) } else { (Signal::TERM, 143) };
+        // A run that has ended by itself is still there until it is waited for.
+        kill_process(Pid::from_raw(child.id().cast_signed()).expect("not 0"), signal).expect("it is there");
+        let run = push.scenario.ended(child, &before);
+        if run.code == Some(0) {
+            finished += 1;
+            run.succeeds();
+            assert!(registry.has("team/wso2am", &format!("m{moment}")));
+        } else {
+            stopped += 1;
+            let step = run.stderr.lines().find(|line| line.starts_with("error: ")).unwrap_or_default().to_owned();
+            let step = step.split(": ").nth(1).unwrap_or_default();
+            run.fails(code, step);
+            push.is_not_there();
+            // The engine may have sent the last byte at the very moment in which it was told to stop.
+            assert!(step == "push-image" || !registry.has("team/wso2am", &format!("m{moment}")));
+        }
+    }
+    assert!(stopped > 0, "no run was stopped ({finished} finished), so nothing was tested");
+}
