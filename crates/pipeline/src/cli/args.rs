@@ -1,5 +1,8 @@
 //! The command line: what can be said, and the request that it makes.
 
+// The comments on arguments are their help, where `<product>` is a placeholder.
+#![allow(rustdoc::invalid_html_tags)]
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -82,7 +85,7 @@ pub enum Command {
     },
     /// Show what an image contains, from its labels
     Inspect {
-        /// A reference (looked for in the engine, then in its registry), or oci:DIR[:TAG]
+        /// A reference (looked for in the engine, then in its registry), or oci:DIR or oci:DIR:TAG
         image: String,
     },
 }

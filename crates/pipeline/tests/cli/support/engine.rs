@@ -1,16 +1,16 @@
 //! The real Docker engine, seen through the real `docker`: an independent witness.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use hotfix_docker::base::BaseImage;
 use hotfix_docker::engine::Engine;
 use hotfix_docker::image::{Image, Settings};
 use hotfix_docker::layer::{Entry, FileContent, Layer, Metadata, Node};
 use hotfix_docker::load;
-use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 /// In CI a test that cannot run is a failure.
@@ -28,7 +28,20 @@ pub fn is_there() -> bool {
     static THERE: OnceLock<bool> = OnceLock::new();
     let there = *THERE
         .get_or_init(|| Command::new("docker").arg("version").output().is_ok_and(|output| output.status.success()));
-    there || !skip("no Docker engine (or no docker command) is here")
+    if !there {
+        return !skip("no Docker engine (or no docker command) is here");
+    }
+    busybox_file().is_some() || !skip("no busybox is here to make a base image of (Debian: busybox-static)")
+}
+
+fn busybox_file() -> Option<&'static str> {
+    ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists())
+}
+
+/// Where the engine is: its socket on this machine.
+pub fn socket() -> PathBuf {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| "unix:///var/run/docker.sock".to_owned());
+    host.strip_prefix("unix://").expect("the engine of the tests is on this machine").into()
 }
 
 #[track_caller]
@@ -87,8 +100,7 @@ impl Drop for Base {
 }
 
 fn busybox() -> Layer {
-    let path = ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| std::path::Path::new(path).exists());
-    let path = path.expect("busybox is here (Debian: busybox-static)");
+    let path = busybox_file().expect("looked for before");
     let metadata = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: 1 };
     let mut layer = Layer::new("busybox");
     layer.insert("bin", Entry { node: Node::Directory, metadata });

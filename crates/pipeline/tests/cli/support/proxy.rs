@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use tempfile::TempDir;
 
+use super::engine;
+
 pub struct Proxy {
     folder: TempDir,
 }
@@ -19,7 +21,7 @@ impl Proxy {
         let left = Arc::new(AtomicI64::new(bytes));
         std::thread::spawn(move || {
             for client in listener.incoming().filter_map(Result::ok) {
-                let Ok(engine) = UnixStream::connect("/var/run/docker.sock") else { return };
+                let Ok(engine) = UnixStream::connect(engine::socket()) else { return };
                 let (from_client, to_engine, left) =
                     (client.try_clone().expect("a socket"), engine.try_clone().expect("a socket"), Arc::clone(&left));
                 std::thread::spawn(move || copy(from_client, to_engine, Some(&left)));
