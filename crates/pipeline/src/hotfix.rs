@@ -11,6 +11,8 @@ use crate::pack::{Product, entry_time, printable};
 use crate::step::Problem;
 
 const MANIFEST: &str = "hotfix.json";
+/// Names of ignored files that a warning tells; a folder can hold thousands.
+const IGNORED_SHOWN: usize = 5;
 
 /// A hotfix for the product at hand.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -79,18 +81,29 @@ fn zips_in(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
         Problem::new(format!("the hotfix folder {} cannot be read", folder.display()), "check its permissions")
             .because(error)
     };
-    let mut zips = Vec::new();
+    let (mut zips, mut others) = (Vec::new(), Vec::new());
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let is_zip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"));
         if is_zip && path.is_file() {
             zips.push(path);
         } else {
-            warn!("{} is ignored: it is no zip", printable(&path.to_string_lossy()));
+            others.push(printable(&path.file_name().unwrap_or_default().to_string_lossy()));
         }
     }
     zips.sort();
+    others.sort();
+    warn_of_ignored(folder, &others);
     Ok(zips)
+}
+
+fn warn_of_ignored(folder: &Path, names: &[String]) {
+    let shown = names.iter().take(IGNORED_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => {}
+        1..=IGNORED_SHOWN => warn!("ignored in {}, being no zip: {shown}", folder.display()),
+        more => warn!("ignored in {}, being no zip: {shown} and {} more", folder.display(), more - IGNORED_SHOWN),
+    }
 }
 
 impl Hotfix {

@@ -1,7 +1,7 @@
 //! What must not reach an image: in `updates/config.json` the user's name, live tokens, and paths of this machine.
 //!
 //! The fields are those of the vendor's documentation and of files that its tool wrote. Entries of `hotfixes` have no
-//! documented shape, so beyond the known fields every text that holds the user's name, the password, a token or a path
+//! documented shape, so beyond the documented fields every text that holds the user's name, the password, a token or a path
 //! of this run is blanked.
 
 use serde_json::Value;
@@ -9,6 +9,9 @@ use serde_json::Value;
 use crate::step::Problem;
 
 const TOKENS: [&str; 2] = ["access-token", "refresh-token"];
+/// Documented, and the same for everybody.
+const PUBLIC: [&str; 9] =
+    ["update-level", "channel", "environment", "pattern", "name", "version", "url", "token-url", "app-key"];
 const PERSONAL: [&str; 2] = ["username", "backup-dir"];
 /// Shorter texts stand in other words: they are blanked only where they are the whole value.
 const SHORTEST_PART: usize = 6;
@@ -47,7 +50,7 @@ pub fn scrub(config: &[u8], private: &Private) -> Result<Vec<u8>, Problem> {
     let mut private = private.clone();
     tokens(&original).into_iter().for_each(|token| private.add(token));
     let mut clean = original.clone();
-    blank(&mut clean, &private);
+    blank(&mut clean, &private, true);
     if clean == original {
         return Ok(config.to_vec());
     }
@@ -86,21 +89,26 @@ fn tokens(value: &Value) -> Vec<String> {
     }
 }
 
-fn blank(value: &mut Value, private: &Private) {
+/// `documented` is whether the vendor documents the fields here.
+fn blank(value: &mut Value, private: &Private, documented: bool) {
     match value {
         Value::Object(fields) => {
             for (key, value) in fields.iter_mut() {
+                let documented = documented && key != "hotfixes";
                 if TOKENS.contains(&key.as_str()) || PERSONAL.contains(&key.as_str()) {
                     blank_field(value);
-                } else if key == "product" {
+                    continue;
+                }
+                if key == "product" {
                     blank_backup(value);
-                    blank(value, private);
-                } else {
-                    blank(value, private);
+                }
+                // A password that is part of an address must not show by what is missing there.
+                if !(documented && value.is_string() && PUBLIC.contains(&key.as_str())) {
+                    blank(value, private, documented);
                 }
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(|item| blank(item, private)),
+        Value::Array(items) => items.iter_mut().for_each(|item| blank(item, private, documented)),
         Value::String(text) if private.is_in(text) => text.clear(),
         _ => {}
     }
@@ -169,6 +177,17 @@ mod tests {
     fn a_clean_file_keeps_its_bytes_and_order() {
         let clean = b"{ \"z\" : 1,\n \"a\": null, \"username\": \"\" }";
         assert_eq!(scrub(clean, &Private::default()).expect("JSON"), clean);
+    }
+
+    #[test]
+    fn documented_fields_stay_even_where_a_password_is_part_of_them() {
+        let mut private = Private::default();
+        private.add("wso2am");
+        private.add("https://u");
+        let clean = scrubbed(&after_a_run(), &private);
+        assert_eq!((&clean["product"]["name"], &clean["service"]["url"]), (&json!("wso2am"), &json!("https://u")));
+        let undocumented = json!({ "hotfixes": [{ "name": "wso2am" }], "more": "see wso2am" });
+        assert_eq!(scrubbed(&undocumented, &private), json!({ "hotfixes": [{ "name": "" }], "more": "" }));
     }
 
     #[test]

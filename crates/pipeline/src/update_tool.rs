@@ -135,7 +135,12 @@ impl UpdateTool<'_> {
         debug!(?arguments, "running {}", program.display());
         let mut command = self.command(program, arguments, authenticates);
         let finished = process::run(&mut command, cancel).await.map_err(|error| {
-            let hint = "the file may be for another processor or damaged: download the pack again";
+            let hint = match error.kind() {
+                io::ErrorKind::PermissionDenied => {
+                    "the workspace's disk may forbid to run programs (noexec): give --workspace"
+                }
+                _ => "the file may be for another processor or damaged: download the pack again",
+            };
             Problem::new(format!("{} cannot be run", program.display()), hint).because(error)
         })?;
         let mut finished =

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use tracing::warn;
+use tracing::{info, warn};
 use walkdir::WalkDir;
 
 use crate::step::Problem;
@@ -82,7 +82,8 @@ impl Drop for Workspace {
     fn drop(&mut self) {
         let Some(folder) = self.folder.take() else { return };
         if self.keep {
-            let _ = folder.keep();
+            let kept = folder.keep();
+            info!("the workspace is kept: {}", kept.display());
             return;
         }
         // From here on the removal below is the only one.

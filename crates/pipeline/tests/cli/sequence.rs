@@ -73,7 +73,7 @@ fn a_folder_with_none() {
         .with_file("hotfixes/readme.txt", "x")
         .apply()
         .fails(5, "validate-sequence")
-        .says("readme.txt is ignored: it is no zip");
+        .says("ignored in hotfixes, being no zip: readme.txt");
 }
 
 #[test]
