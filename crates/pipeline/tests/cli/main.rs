@@ -3,6 +3,7 @@
 mod support;
 
 mod credentials;
+mod docs;
 mod engine;
 mod full_size;
 mod inputs;

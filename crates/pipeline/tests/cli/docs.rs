@@ -1,0 +1,50 @@
+//! What the documents say of options and exit codes is so.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use hotfix_pipeline::step::Step;
+
+use crate::support::Scenario;
+
+fn document(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// `--long-options` in a text.
+fn options(text: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_lowercase() || c == '-';
+    let starts = text.match_indices("--").map(|(at, _)| &text[at..]);
+    let names =
+        starts.map(|rest| rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())].trim_end_matches('-').to_owned());
+    names.filter(|name| name.len() > 3 && name.as_bytes()[2].is_ascii_lowercase()).collect()
+}
+
+#[test]
+fn every_option_in_the_documents_exists() {
+    let scenario = Scenario::empty();
+    let help = ["apply", "plan", "inspect"].map(|command| scenario.run(&[command, "--help"]).stdout).concat();
+    let known = options(&help);
+    // Of cargo, in the commands that try it out.
+    let of_others = ["--workspace", "--path"].map(str::to_owned);
+    for name in ["README.md", "docs/guide.md"] {
+        let unknown: Vec<_> =
+            options(&document(name)).into_iter().filter(|o| !known.contains(o) && !of_others.contains(o)).collect();
+        assert!(unknown.is_empty(), "{name} names options that do not exist: {unknown:?}");
+    }
+    let guide = document("docs/guide.md");
+    assert!(options(&guide).len() > 15, "the guide names options: {:?}", options(&guide));
+}
+
+#[test]
+fn the_readme_has_the_exit_code_of_every_step() {
+    let readme = document("README.md");
+    for (position, step) in Step::ALL.iter().enumerate() {
+        let start = format!("| {} | `{}` | ", position + 1, step.name());
+        let row = readme.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no row {start}"));
+        let code = row.trim_end_matches(" |").rsplit("| ").next().expect("cells");
+        assert!(code == step.exit_code().to_string() || code == "6; conflicts: 7", "{row}");
+    }
+}
