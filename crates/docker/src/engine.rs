@@ -103,13 +103,15 @@ impl Engine {
         let options = CreateImageOptionsBuilder::new().from_image(reference.as_str()).build();
         let mut answers = self.docker.create_image(Some(options), None, Some((&credentials).into()));
         let no_such_image = |source| Error::NoSuchImage { reference: reference.to_string(), source };
+        let mut said = String::new();
         while let Some(answer) = answers.next().await {
-            debug!(status = answer.map_err(no_such_image)?.status, "pull");
+            said = answer.map_err(no_such_image)?.status.unwrap_or(said);
+            debug!(said, "pull");
         }
         let pulled = self.inspect(reference.as_str()).await?;
         pulled.ok_or_else(|| Error::NotConfirmed {
             action: format!("pull {reference}"),
-            reason: "it has no such image afterwards".to_owned(),
+            reason: format!("it has no such image afterwards; the last that it said was '{said}'"),
         })
     }
 

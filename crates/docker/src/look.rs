@@ -66,19 +66,26 @@ async fn look_in_engine(engine: &Engine, id: &str, paths: &[String]) -> Result<F
     };
     let action = "look into the base image";
     let container = engine.docker.create_container(None, body).await.map_err(Error::engine(action))?.id;
-    let mut found = Ok(FoundPaths::new());
-    for path in paths {
-        match (look_at(engine, &container, path).await, &mut found) {
-            (Ok(Some(at_path)), Ok(found)) => drop(found.insert(path.clone(), at_path)),
-            (Ok(None), _) | (_, Err(_)) => {}
-            (Err(error), _) => found = Err(error),
-        }
-    }
+    let found = look_at_all(engine, &container, paths).await;
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
     if let Err(error) = engine.docker.remove_container(&container, Some(options)).await {
         warn!(container, %error, "a container that was made to look into the base image could not be removed");
     }
     found
+}
+
+async fn look_at_all(engine: &Engine, container: &str, paths: &[String]) -> Result<FoundPaths> {
+    let mut found = FoundPaths::new();
+    for path in paths {
+        // Below what is no folder there is nothing, and engines fail when asked.
+        if found.iter().any(|(above, here)| !here.is_directory && is_below(path, above)) {
+            continue;
+        }
+        if let Some(here) = look_at(engine, container, path).await? {
+            found.insert(path.clone(), here);
+        }
+    }
+    Ok(found)
 }
 
 async fn look_at(engine: &Engine, container: &str, path: &str) -> Result<Option<Found>> {

@@ -14,12 +14,12 @@ use crate::{Error, Result};
 /// The engine reports progress several times a second; silence of this length is a dead connection.
 const SILENCE_LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// Pushes the image that the engine has under `reference`. Returns the digest of its manifest in the registry.
+/// Pushes the image `id`, which the engine has under `reference`. Returns the digest of its manifest in the registry.
 ///
 /// # Errors
 /// [`Error::Denied`] where the registry refuses us, [`Error::Engine`] for other failures, [`Error::NotConfirmed`] where
-/// the stream ends without a digest or the engine does not list it afterwards.
-pub async fn push(engine: &Engine, reference: &ImageRef, credentials: &Credentials) -> Result<String> {
+/// the stream ends without a digest, or the engine lists it for another image: somebody else took the name meanwhile.
+pub async fn push(engine: &Engine, id: &str, reference: &ImageRef, credentials: &Credentials) -> Result<String> {
     let options = PushImageOptionsBuilder::new().tag(reference.tag().unwrap_or("latest")).build();
     let mut answers = engine.docker.push_image(reference.name(), Some(options), Some(credentials.into()));
     let mut digest = None;
@@ -33,7 +33,7 @@ pub async fn push(engine: &Engine, reference: &ImageRef, credentials: &Credentia
         digest = digest_in(&status).or(digest);
     }
     let digest = digest.ok_or_else(|| not_confirmed(reference, "the push ended without a digest"))?;
-    confirm(engine, reference, &digest).await?;
+    confirm(engine, id, reference, &digest).await?;
     Ok(digest)
 }
 
@@ -55,13 +55,17 @@ fn digest_in(status: &str) -> Option<String> {
     digest.starts_with("sha256:").then(|| digest.to_owned())
 }
 
-async fn confirm(engine: &Engine, reference: &ImageRef, digest: &str) -> Result<()> {
-    let image = engine.inspect(reference.as_str()).await?;
+/// Asked of the image, not of its name: that can have become another's since.
+async fn confirm(engine: &Engine, id: &str, reference: &ImageRef, digest: &str) -> Result<()> {
+    let image = engine.inspect(id).await?;
     let digests = image.and_then(|image| image.repo_digests).unwrap_or_default();
     if digests.iter().any(|known| known.split_once('@').is_some_and(|(_, known)| known == digest)) {
         return Ok(());
     }
-    Err(not_confirmed(reference, format!("the engine does not list {digest} afterwards")))
+    Err(not_confirmed(
+        reference,
+        format!("the registry took {digest}, which is not this image; did another run use the same tag?"),
+    ))
 }
 
 fn not_confirmed(reference: &ImageRef, reason: impl Into<String>) -> Error {

@@ -6,10 +6,11 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use hotfix_docker::layer::WHITEOUT_PREFIX;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::pack::{CONFIG_JSON, NodeKind, ProductPack};
+use crate::pack::{CONFIG_JSON, NodeKind, ProductPack, ancestors, printable};
 use crate::scrub::{Private, scrub};
 use crate::step::Problem;
 use crate::tree::{self, Kind, Node, Tree};
@@ -191,12 +192,29 @@ impl Changes {
                 None => {}
             }
         }
+        self.add_new_folders(&mut changes);
+        check_names(&changes)?;
         let in_pack = self.pack.small_file(CONFIG_JSON)?.map(|config| scrub(&config, &self.private)).transpose()?;
         let config = match (self.touched.get(CONFIG_JSON), self.config) {
             (Some(mtime), Some(config)) if Some(&config) != in_pack.as_ref() => Some((config, *mtime)),
             _ => None,
         };
         Ok(PatchedProduct { home: self.home, changes, config })
+    }
+
+    /// Folders that hold a change and are not in the pack, although no hotfix made them: the tool did, beforehand.
+    fn add_new_folders(&self, changes: &mut BTreeMap<String, Change>) {
+        let present = changes.iter().filter_map(|(path, change)| match change {
+            Change::Present { mtime, .. } => Some((path.clone(), *mtime)),
+            Change::Removed => None,
+        });
+        for (path, mtime) in present.collect::<Vec<_>>() {
+            for folder in ancestors(&path).filter(|folder| !self.pack.nodes.contains_key(*folder)) {
+                if let Some(node) = self.tree.get(folder) {
+                    changes.entry(folder.to_owned()).or_insert(Change::Present { node: node.clone(), mtime });
+                }
+            }
+        }
     }
 
     fn is_as_in_pack(&self, path: &str, node: &Node) -> io::Result<bool> {
@@ -220,9 +238,22 @@ impl Changes {
     }
 }
 
+/// In a layer some names delete other files; a hotfix that leaves one would do in an image what it does not do on disk.
+fn check_names(changes: &BTreeMap<String, Change>) -> Result<(), Problem> {
+    let deletes = |path: &&String| path.split('/').any(|part| part.starts_with(WHITEOUT_PREFIX));
+    match changes.keys().find(deletes) {
+        Some(path) => Err(Problem::new(
+            format!("a hotfix left {}, a name that means a deletion in an image", printable(path)),
+            "ask the vendor about this hotfix",
+        )),
+        None => Ok(()),
+    }
+}
+
 fn scan(home: &Path) -> Result<Tree, Problem> {
     tree::scan(home).map_err(|error| {
-        Problem::new(format!("{} cannot be read", home.display()), "check the workspace's disk").because(error)
+        Problem::new(format!("{} cannot be read", home.display()), "see the cause: the update tool left it so")
+            .because(error)
     })
 }
 

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::step::Problem;
 
@@ -43,7 +43,7 @@ pub struct CredentialSources {
 
 impl CredentialSources {
     /// The credentials: positional arguments, then options, then environment; user name and password each on its own.
-    /// `None` where one of the two is nowhere to be found.
+    /// `None` where one of the two is nowhere to be found, or empty: an unset secret of a pipeline is.
     ///
     /// # Errors
     /// Where the file or standard input cannot be read, or holds no password.
@@ -58,6 +58,7 @@ impl CredentialSources {
             },
         };
         let not_empty = |text: &String| !text.is_empty();
+        let password = password.filter(|password| !password.expose_secret().is_empty());
         Ok(username.filter(not_empty).zip(password).map(|(username, password)| Credentials { username, password }))
     }
 }
@@ -83,6 +84,9 @@ fn password_from(source: impl Read, name: &str) -> Result<SecretString, Problem>
     if line.is_empty() {
         return Err(Problem::new(format!("{name} is empty"), hint));
     }
+    if line.contains('\0') {
+        return Err(Problem::new(format!("{name} holds a NUL byte, which no password can have"), hint));
+    }
     if line.contains('\n') {
         return Err(Problem::new(format!("{name} has more than one line"), hint));
     }
@@ -101,8 +105,6 @@ pub fn missing() -> Problem {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     #[test]

@@ -181,13 +181,14 @@ impl PushTarget {
 /// Where one fails; the message says which had succeeded before.
 pub async fn push_all(
     engine: &Engine,
+    image: &BuiltImage,
     targets: &[PushTarget],
     cancel: &CancellationToken,
 ) -> Result<Option<String>, Problem> {
     let mut digest = None;
     for (position, target) in targets.iter().enumerate() {
         let pushed = tokio::select! {
-            pushed = push::push(engine, &target.reference, &target.credentials) => pushed,
+            pushed = push::push(engine, &image.id, &target.reference, &target.credentials) => pushed,
             () = cancel.cancelled() => Err(Error::Cancelled),
         };
         let pushed = pushed.map_err(|error| {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tracing::warn;
 use zip::ZipArchive;
 
-use crate::pack::{Product, entry_time, printable};
+use crate::pack::{PackName, Product, entry_time, printable};
 use crate::step::Problem;
 
 const MANIFEST: &str = "hotfix.json";
@@ -85,7 +85,7 @@ fn zips_in(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
     for entry in fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let is_zip = path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("zip"));
-        if is_zip && path.is_file() {
+        if is_zip && !is_apple_double(&path) {
             zips.push(path);
         } else {
             others.push(printable(&path.file_name().unwrap_or_default().to_string_lossy()));
@@ -95,6 +95,11 @@ fn zips_in(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
     others.sort();
     warn_of_ignored(folder, &others);
     Ok(zips)
+}
+
+/// What macOS puts beside a file on disks that cannot hold its attributes: `._` and the file's name.
+fn is_apple_double(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"._"))
 }
 
 fn warn_of_ignored(folder: &Path, names: &[String]) {
@@ -115,7 +120,19 @@ impl Hotfix {
                 "give the hotfix the name that the vendor gave it",
             )
         })?;
+        if !path.is_file() {
+            return Err(Problem::new(
+                format!("{shown} is no hotfix: it is no file, or a link to none"),
+                "put the hotfix itself there, or take this out of the folder",
+            ));
+        }
         let Some((stem, number)) = split_number(name) else {
+            if PackName::of(path).is_some() {
+                return Err(Problem::new(
+                    format!("{shown} is no hotfix but a product pack"),
+                    "keep hotfixes in a folder of their own",
+                ));
+            }
             return Err(Problem::new(
                 format!("{shown} is no hotfix: its name does not end in -hf-<n>.zip or -hf<n>.zip"),
                 "take it out of the folder, or give it the name that the vendor gave it",

@@ -101,9 +101,10 @@ pub fn hotfix_layer(
             // What is below a folder that is gone, or that became a file, goes with it.
             Change::Removed if ancestors(path).any(|above| is_no_folder(product, above)) => continue,
             Change::Removed => Entry { node: Node::Whiteout, metadata: placement.metadata(0, 0) },
-            Change::Present { node, mtime } => {
-                Entry { node: present(product, path, node)?, metadata: placement.metadata(node.mode, *mtime) }
-            }
+            Change::Present { node, mtime } => Entry {
+                node: present(product, path, node)?,
+                metadata: placement.metadata(mode_in_image(pack, path, node), *mtime),
+            },
         };
         add_folders(&mut layer, path);
         layer.insert(placement.path(path), entry);
@@ -124,6 +125,16 @@ fn is_no_folder(product: &PatchedProduct, path: &str) -> bool {
         Some(Change::Removed) => true,
         Some(Change::Present { node, .. }) => node.kind != Kind::Directory,
         None => false,
+    }
+}
+
+/// Unpacking gives the owner the right to write, which is no change of a hotfix's. Set-user-id is dropped, as in packs.
+fn mode_in_image(pack: &ProductPack, path: &str, node: &tree::Node) -> u32 {
+    let mode = node.mode & 0o1777;
+    let unpacked = |original: u32| original | if node.kind == Kind::Directory { 0o700 } else { 0o600 };
+    match pack.nodes.get(path) {
+        Some(original) if unpacked(original.mode) == mode => original.mode,
+        _ => mode,
     }
 }
 

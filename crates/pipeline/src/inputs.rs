@@ -33,6 +33,7 @@ impl Inputs {
         check_labels(&request.labels)?;
         check_product_home(request.product_home.as_deref())?;
         let base = base(request)?;
+        check_written_folders(request)?;
         if let Output::Layout(folder) = &request.output {
             if request.push {
                 return Err(Problem::new(
@@ -50,6 +51,42 @@ impl Inputs {
         }
         Ok(Self { pack, base })
     }
+}
+
+/// Folders that will be written to: allowed to us, and none of them in the hotfix folder, which stays as it is.
+pub(crate) fn check_written_folders(request: &Request) -> Result<(), Problem> {
+    let layout = match &request.output {
+        Output::Layout(folder) => Some(folder),
+        Output::Docker => None,
+    };
+    let folders =
+        [("--workspace", request.workspace.as_ref()), ("--report", request.report.as_ref()), ("--output", layout)];
+    let hotfixes = request.hotfix_dir.canonicalize().unwrap_or_else(|_| request.hotfix_dir.clone());
+    for (option, folder) in folders.into_iter().filter_map(|(option, folder)| Some((option, folder?))) {
+        let there = nearest_existing(folder);
+        let absolute = there.canonicalize().unwrap_or_else(|_| there.to_owned());
+        if absolute.starts_with(&hotfixes) {
+            return Err(Problem::new(
+                format!("{option} {} is in the hotfix folder, which is never written to", folder.display()),
+                "give a folder elsewhere",
+            ));
+        }
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        rustix::fs::access(there, access).map_err(|error| {
+            Problem::new(
+                format!("{option} {} cannot be written to: {} does not allow it", folder.display(), there.display()),
+                "give a folder that can be written to",
+            )
+            .because(error)
+        })?;
+    }
+    Ok(())
+}
+
+/// The folder itself, or the first above it that exists.
+fn nearest_existing(folder: &Path) -> &Path {
+    let there = folder.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
+    if there.as_os_str().is_empty() { Path::new(".") } else { there }
 }
 
 fn check_folder(folder: &Path) -> Result<(), Problem> {
@@ -145,8 +182,7 @@ fn parse_tags(tags: &[String]) -> Result<Vec<ImageRef>, Problem> {
 /// Free disk where the workspace will be, in bytes; a problem where it is less than `needed`.
 pub(crate) fn check_disk(request: &Request, needed: u64) -> Result<u64, Problem> {
     let wanted = request.workspace.clone().unwrap_or_else(std::env::temp_dir);
-    let there = wanted.ancestors().find(|path| path.exists()).unwrap_or(Path::new("."));
-    let there = if there.as_os_str().is_empty() { Path::new(".") } else { there };
+    let there = nearest_existing(&wanted);
     let stat = rustix::fs::statvfs(there).map_err(|error| {
         Problem::new(format!("the free disk of {} is not known", there.display()), "give --no-disk-check")
             .because(error)

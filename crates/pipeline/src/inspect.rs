@@ -113,7 +113,11 @@ async fn in_engine(reference: &ImageRef) -> Result<Option<Labelled>, Error> {
 }
 
 fn no_image(image: &str) -> Problem {
-    Problem::new(format!("there is no image {image}"), "check its name; docker images lists those of the engine")
+    let hint = match image.starts_with("oci:") {
+        true => "give oci:DIR, or oci:DIR:TAG where the layout has several images",
+        false => "check its name; docker images lists those of the engine",
+    };
+    Problem::new(format!("there is no image {image}"), hint)
 }
 
 fn contents(image: String, labelled: Labelled, found_in: &'static str) -> Option<Contents> {

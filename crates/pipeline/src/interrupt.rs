@@ -1,12 +1,16 @@
 //! Being asked to stop: INT and TERM become one token that every long task watches.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::step::{Kind, Problem};
+
+/// After this long a run that was asked to stop is ended as it is.
+const LAST_RESORT: Duration = Duration::from_secs(15);
 
 /// The signals that end a run in good order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +63,11 @@ impl Interrupt {
             // Set before the token is cancelled, so whoever sees the token finds the reason.
             let _ = listening.signal.set(signal);
             listening.token.cancel();
+            // Nothing may keep us: a file system that hangs does not listen to tokens.
+            std::thread::spawn(move || {
+                std::thread::sleep(LAST_RESORT);
+                std::process::exit(signal.exit_code().into());
+            });
         });
         Ok(interrupt)
     }
@@ -77,9 +86,6 @@ impl Interrupt {
     pub fn problem(&self) -> Option<Problem> {
         let signal = self.signal()?;
         let message = format!("stopped by {}", signal.name());
-        Some(
-            Problem::new(message, "nothing was left behind; run the same command again")
-                .of_kind(Kind::Interrupted(signal)),
-        )
+        Some(Problem::new(message, "run the same command again").of_kind(Kind::Interrupted(signal)))
     }
 }

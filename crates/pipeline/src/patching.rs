@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
@@ -10,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::blocking::blocking;
 use crate::changes::{Changes, Delta, PatchedProduct};
 use crate::credentials::Credentials;
+use crate::leaks::{self, Secrets};
 use crate::pack::{CONFIG_JSON, LOGS};
 use crate::plan::Plan;
 use crate::recorder::Recorder;
@@ -33,8 +35,11 @@ pub async fn patch(
     let home = workspace.path().join(plan.product.folder());
     let private = private(plan, workspace, credentials);
     let work = Work { plan, home: &home, workspace, credentials, private: &private };
-    let patched = work.patch(recorder).await;
-    work.clean_up();
+    let tool = work.update_tool();
+    let patched = work.patch(&tool, recorder).await;
+    if workspace.is_kept() {
+        work.clean_up(&Secrets::new(credentials, &tool.tokens()));
+    }
     patched
 }
 
@@ -48,9 +53,8 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    async fn patch(&self, recorder: &mut Recorder) -> Result<PatchedProduct, Failure> {
+    async fn patch(&self, tool: &UpdateTool<'_>, recorder: &mut Recorder) -> Result<PatchedProduct, Failure> {
         let mut changes = recorder.run(Step::ExtractPack, async |cancel| self.extract(cancel).await).await?;
-        let tool = self.update_tool();
         recorder.run(Step::InitializeUpdateTool, async |cancel| tool.initialize(&cancel).await).await?;
         recorder.step(Step::InitializeUpdateTool, || {
             changes.skip()?;
@@ -58,11 +62,14 @@ impl Work<'_> {
         })?;
         let mut deltas = Vec::new();
         let applied = recorder
-            .run(Step::ApplyHotfixes, async |cancel| self.apply(&tool, &mut changes, &mut deltas, &cancel).await)
+            .run(Step::ApplyHotfixes, async |cancel| self.apply(tool, &mut changes, &mut deltas, &cancel).await)
             .await;
         deltas.into_iter().for_each(|(number, delta)| recorder.hotfix(number, delta));
         applied?;
-        recorder.step(Step::ApplyHotfixes, || changes.finish())
+        let patched = recorder.step(Step::ApplyHotfixes, || changes.finish())?;
+        let secrets = Secrets::new(self.credentials, &tool.tokens());
+        recorder.check(Step::BuildImage, || leaks::check(&patched, &secrets))?;
+        Ok(patched)
     }
 
     async fn extract(&self, cancel: CancellationToken) -> Result<Changes, Problem> {
@@ -76,7 +83,10 @@ impl Work<'_> {
 
     fn update_tool(&self) -> UpdateTool<'_> {
         let mut redactor = Redactor::default();
-        redactor.add(self.credentials.password.expose_secret());
+        let password = self.credentials.password.expose_secret();
+        redactor.add(password);
+        // As in the header of HTTP's basic authentication, where it cannot be told apart.
+        redactor.add(&format!("{}:{password}", self.credentials.username));
         UpdateTool {
             home: self.home.to_owned(),
             name: self.plan.host.update_tool,
@@ -85,6 +95,7 @@ impl Work<'_> {
             hand_over: self.plan.request.tool_credentials,
             offline: self.plan.request.offline,
             redactor,
+            tokens: Mutex::default(),
         }
     }
 
@@ -126,6 +137,12 @@ impl Work<'_> {
                 ));
             };
             let (changed, added, removed) = (delta.changed.len(), delta.added.len(), delta.removed.len());
+            if changed + added + removed == 0 {
+                tracing::warn!(
+                    "hotfix {} changed no file of the product, only folders or the tool's records",
+                    hotfix.number
+                );
+            }
             tracing::info!(
                 "hotfix {} of {} applied: {changed} changed, {added} added, {removed} removed ({})",
                 hotfix.number,
@@ -138,10 +155,7 @@ impl Work<'_> {
     }
 
     /// A workspace that is kept holds no secret: the tool's own files go, its records are cleaned.
-    fn clean_up(&self) {
-        if !self.workspace.is_kept() {
-            return;
-        }
+    fn clean_up(&self, secrets: &Secrets) {
         let config = self.home.join(CONFIG_JSON);
         let cleaned = fs::read(&config).ok().map(|bytes| scrub(&bytes, self.private));
         let kept = match cleaned {
@@ -156,6 +170,10 @@ impl Work<'_> {
                     _ => Ok(()),
                 }
             });
+        match leaks::remove_from(self.workspace.path(), secrets) {
+            0 => {}
+            files => tracing::warn!("{files} files of the kept workspace held a secret and were removed"),
+        }
         if let Err(error) = kept.and(removed) {
             tracing::warn!("the kept workspace could not be cleaned of what the update tool left: {error}");
         }

@@ -67,8 +67,9 @@ pub async fn execute(prepared: Prepared, recorder: &mut Recorder) -> Result<(), 
         recorder.run(Step::BuildImage, async |cancel| build(&destination, &plan, &image, &cancel).await).await?;
     let digest = match &destination {
         Destination::Engine(engine) if plan.push => {
-            let pushed =
-                recorder.run(Step::PushImage, async |cancel| push_all(engine, &push_targets, &cancel).await).await;
+            let pushed = recorder
+                .run(Step::PushImage, async |cancel| push_all(engine, &built, &push_targets, &cancel).await)
+                .await;
             if let (Err(_), Some(guard)) = (&pushed, &guard) {
                 guard.undo(&built).await;
             }

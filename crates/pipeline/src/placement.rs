@@ -1,7 +1,7 @@
 //! Where the product goes in the image, and whose it is there.
 
 use hotfix_docker::base::BaseImage;
-use hotfix_docker::layer::{Entry, Layer, Metadata, Node};
+use hotfix_docker::layer::{Entry, Layer, Metadata, Node, WHITEOUT_PREFIX};
 
 use crate::pack::{PRODUCT_TXT, ancestors};
 use crate::plan::Plan;
@@ -29,7 +29,10 @@ pub struct Placement {
 /// lead elsewhere.
 pub fn home_in_image(path: &str) -> Option<String> {
     let inner = path.strip_prefix('/')?.trim_end_matches('/');
-    let is_plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.chars().any(char::is_control);
+    let is_plain = |part: &str| {
+        let leads_elsewhere = part.is_empty() || part == "." || part == "..";
+        !leads_elsewhere && !part.starts_with(WHITEOUT_PREFIX) && !part.chars().any(char::is_control)
+    };
     (!inner.is_empty() && inner.split('/').all(is_plain)).then(|| inner.to_owned())
 }
 
@@ -117,7 +120,7 @@ mod tests {
     #[test]
     fn a_home_is_an_absolute_plain_path() {
         assert_eq!(home_in_image("/home/x/"), Some("home/x".to_owned()));
-        for path in ["", "/", "home/x", "/a/../b", "/a//b", "/a/./b", "/a/\n"] {
+        for path in ["", "/", "home/x", "/a/../b", "/a//b", "/a/./b", "/a/\n", "/.wh.a"] {
             assert_eq!(home_in_image(path), None, "{path:?}");
         }
     }

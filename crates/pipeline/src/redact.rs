@@ -21,18 +21,19 @@ impl std::fmt::Debug for Redactor {
 }
 
 impl Redactor {
-    /// From now on `secret` is replaced too: as it is, and as in JSON, URLs, base64 and shell quotes.
+    /// From now on `secret` is replaced too: as it is, and as in JSON, URLs, XML, base64, hexadecimal digits
+    /// and shell quotes. Of base64 only what stands for itself is known, not what is part of a longer text.
     pub fn add(&mut self, secret: &str) {
         if secret.len() < SHORTEST {
             return;
         }
         let json = serde_json::Value::from(secret).to_string();
-        let mut forms = vec![
-            secret.to_owned(),
-            json[1..json.len() - 1].to_owned(),
-            percent_encoded(secret),
-            secret.replace('\'', r"'\''"),
-        ];
+        let json = &json[1..json.len() - 1];
+        let html_safe_json = json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
+        let url = percent_encoded(secret);
+        let mut forms = vec![secret.to_owned(), json.to_owned(), json.replace('/', "\\/"), html_safe_json];
+        forms.extend([secret.replace('\'', r"'\''"), xml_escaped(secret), hex::encode(secret)]);
+        forms.extend([lower_case_escapes(&url), url.replace("%20", "+"), url.replace("%2F", "/"), url]);
         forms.extend([STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].map(|engine| engine.encode(secret)));
         self.forms.extend(forms);
         self.forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
@@ -43,6 +44,20 @@ impl Redactor {
     pub fn redact(&self, text: &str) -> String {
         self.forms.iter().fold(text.to_owned(), |text, form| text.replace(form, REPLACEMENT))
     }
+}
+
+fn xml_escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&apos;")
+}
+
+/// `%2F` as `%2f`, the rest as it is.
+fn lower_case_escapes(url: &str) -> String {
+    let mut parts = url.split('%');
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let (digits, rest) = part.split_at(part.len().min(2));
+        format!("{text}%{}{rest}", digits.to_lowercase())
+    })
 }
 
 fn percent_encoded(text: &str) -> String {
@@ -64,6 +79,10 @@ mod tests {
         redactor.add(secret);
         let forms = [
             secret.to_owned(),
+            "p%22a%27s%2fw%c3%b6rd%20%2b".to_owned(),
+            "p%22a%27s%2Fw%C3%B6rd+%2B".to_owned(),
+            r#"p\"a's\/wörd +"#.to_owned(),
+            "p&quot;a&apos;s/wörd +".to_owned(),
             r#"p\"a's/wörd +"#.to_owned(),
             "p%22a%27s%2Fw%C3%B6rd%20%2B".to_owned(),
             STANDARD.encode(secret),

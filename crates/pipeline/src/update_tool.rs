@@ -2,10 +2,12 @@
 //!
 //! Codes, commands, variables and the self-update are those of the vendor's documentation.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use secrecy::ExposeSecret;
 use tokio::process::Command;
@@ -20,6 +22,7 @@ use crate::redact::Redactor;
 use crate::request::ToolCredentials;
 use crate::scrub::tokens_in;
 use crate::step::{Kind, Problem};
+use crate::stragglers;
 use crate::tree::BIN;
 use crate::workspace::Workspace;
 
@@ -53,6 +56,8 @@ pub struct UpdateTool<'a> {
     pub offline: bool,
     /// Takes secrets out of what it prints.
     pub redactor: Redactor,
+    /// Every token that it had in the course of the run.
+    pub tokens: Mutex<BTreeSet<String>>,
 }
 
 impl UpdateTool<'_> {
@@ -134,7 +139,11 @@ impl UpdateTool<'_> {
         })?;
         debug!(?arguments, "running {}", program.display());
         let mut command = self.command(program, arguments, authenticates);
-        let finished = process::run(&mut command, cancel).await.map_err(|error| {
+        self.note_tokens();
+        let finished = process::run(&mut command, cancel).await;
+        stragglers::end(self.workspace.path());
+        self.note_tokens();
+        let finished = finished.map_err(|error| {
             let hint = match error.kind() {
                 io::ErrorKind::PermissionDenied => {
                     "the workspace's disk may forbid to run programs (noexec): give --workspace"
@@ -179,11 +188,20 @@ impl UpdateTool<'_> {
         command
     }
 
-    /// Tokens are fresh after each run, so they are read again before anything is shown.
+    /// Tokens are fresh after each run, and it may show those from before as well.
+    fn note_tokens(&self) {
+        let config = fs::read(self.home.join(CONFIG_JSON)).unwrap_or_default();
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).extend(tokens_in(&config));
+    }
+
+    /// Every token that the tool had so far.
+    pub fn tokens(&self) -> Vec<String> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
     fn redacted(&self, output: &str) -> String {
         let mut redactor = self.redactor.clone();
-        let config = fs::read(self.home.join(CONFIG_JSON)).unwrap_or_default();
-        tokens_in(&config).iter().for_each(|token| redactor.add(token));
+        self.tokens().iter().for_each(|token| redactor.add(token));
         redactor.redact(output)
     }
 

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use tracing::{info, warn};
-use walkdir::WalkDir;
 
 use crate::step::Problem;
+use crate::stragglers;
 
 /// A private folder, removed on drop unless it is to be kept.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub struct Workspace {
     /// Emptied on drop, so that it can be removed there with care.
     folder: Option<TempDir>,
     path: PathBuf,
-    /// The parent, where it was made for this run.
-    made_parent: Option<PathBuf>,
+    /// Folders above it that were made for this run, innermost first.
+    made_parents: Vec<PathBuf>,
     keep: bool,
 }
 
@@ -35,7 +35,8 @@ impl Workspace {
             )
             .because(error)
         };
-        let made_parent = (!parent.exists()).then(|| parent.clone());
+        let missing = parent.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
+        let made_parents = missing.map(Path::to_owned).collect();
         fs::create_dir_all(&parent).map_err(failed)?;
         // The tool gets paths from here as arguments and from another folder, so they must not be relative.
         let parent_path = parent.canonicalize().map_err(failed)?;
@@ -45,7 +46,7 @@ impl Workspace {
             .tempdir_in(&parent_path)
             .map_err(failed)?;
         let path = folder.path().to_owned();
-        let workspace = Self { folder: Some(folder), path, made_parent, keep };
+        let workspace = Self { folder: Some(folder), path, made_parents, keep };
         for part in [workspace.home(), workspace.temporary(), workspace.hotfixes()] {
             fs::create_dir(part).map_err(failed)?;
         }
@@ -86,27 +87,38 @@ impl Drop for Workspace {
             info!("the workspace is kept: {}", kept.display());
             return;
         }
+        stragglers::end(folder.path());
         // From here on the removal below is the only one.
         let path = folder.keep();
         if let Err(error) = remove(&path) {
             warn!("the workspace {} could not be removed: {error}", path.display());
         }
-        if let Some(parent) = &self.made_parent {
+        for parent in &self.made_parents {
             // Somebody else's files in it are a good reason for it to stay.
             let _ = fs::remove_dir(parent);
         }
     }
 }
 
-/// Removes a folder even where the tool left folders that their owner may not write to.
+/// Removes a folder even where the tool left folders that their owner may not open or write to.
 fn remove(path: &Path) -> std::io::Result<()> {
     if fs::remove_dir_all(path).is_ok() {
         return Ok(());
     }
-    for entry in WalkDir::new(path).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_dir()) {
-        fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o700))?;
-    }
+    open_up(path)?;
     fs::remove_dir_all(path)
+}
+
+/// From the outside in: what cannot be opened cannot be looked into.
+fn open_up(folder: &Path) -> std::io::Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -116,15 +128,17 @@ mod tests {
     #[test]
     fn it_goes_with_all_that_is_in_it() {
         let parent = tempfile::tempdir().expect("a folder");
-        let inner = parent.path().join("made");
+        let inner = parent.path().join("made/for/it");
         let workspace = Workspace::create(Some(&inner), false).expect("can be made");
-        let locked = workspace.home().join("locked");
-        fs::create_dir(&locked).expect("can be made");
+        let locked = workspace.home().join("locked/inside");
+        fs::create_dir_all(&locked).expect("can be made");
         fs::write(locked.join("file"), "x").expect("can be written");
-        fs::set_permissions(&locked, fs::Permissions::from_mode(0o500)).expect("can be changed");
+        for folder in [&locked, &workspace.home().join("locked")] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o000)).expect("can be changed");
+        }
         assert_eq!(fs::metadata(workspace.path()).expect("there").permissions().mode() & 0o777, 0o700);
         drop(workspace);
-        assert!(!inner.exists());
+        assert_eq!(fs::read_dir(parent.path()).expect("there").count(), 0);
     }
 
     #[test]

@@ -27,8 +27,13 @@ pub struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 a defect of hotfix, 2 wrong usage, 3 this machine is not supported, 4 inputs or pack, 5 hotfix
-sequence, 6 update tool, 7 conflicts, 8 image or engine, 9 push, 10 a step ran out of time, 130 and 143 interrupted";
+Exit codes:
+   0  done                             6  the update tool
+   1  a defect of hotfix               7  conflicts
+   2  wrong usage                      8  the image or the engine
+   3  this machine is not supported    9  the push
+   4  the inputs or the pack          10  a step ran out of time
+   5  the sequence of hotfixes       130, 143  interrupted";
 
 /// How to talk.
 #[derive(Debug, Args)]
@@ -93,16 +98,18 @@ pub enum Command {
 /// `hotfix apply`.
 #[derive(Debug, Args)]
 pub struct Apply {
+    /// User name of a WSO2 account, as the old script took it
+    #[arg(index = 3)]
+    pub username: Option<String>,
+    /// Its password, as the old script took it; other users of the machine can read it here
+    #[arg(index = 4)]
+    pub password: Option<SecretString>,
     /// The run
     #[command(flatten)]
     pub run: Run,
     /// Show what would be done, and do nothing: the same as `hotfix plan`
     #[arg(long)]
     pub dry_run: bool,
-    /// User name of a WSO2 account, as the old script took it
-    pub username: Option<String>,
-    /// Its password, as the old script took it; other users of the machine can read it here
-    pub password: Option<SecretString>,
     /// User name of a WSO2 account
     #[arg(
         short,
@@ -139,8 +146,10 @@ impl Apply {
 #[derive(Debug, Args)]
 pub struct Run {
     /// The product pack, a zip
+    #[arg(index = 1)]
     pub pack: PathBuf,
     /// Folder with the hotfixes, <product>-<version>.<level>-hf-<n>.zip
+    #[arg(index = 2)]
     pub hotfix_dir: PathBuf,
     /// Apply only hotfixes 1 to N; 0 builds the image without any
     #[arg(long, value_name = "N")]

@@ -13,6 +13,7 @@ use clap::Parser;
 use tracing::{info, warn};
 
 use crate::credentials::Credentials;
+use crate::inputs::check_written_folders;
 use crate::inspect::inspect;
 use crate::interrupt::Interrupt;
 use crate::pipeline;
@@ -76,10 +77,7 @@ async fn dispatch(cli: &Cli) -> u8 {
         Command::Apply(apply) => run(cli, apply).await,
         Command::Plan { run } => plan(cli, run.request()),
         Command::Inspect { image } => match inspect(image).await {
-            Ok(contents) => {
-                output::answer(&cli.talk, &contents);
-                DONE
-            }
+            Ok(contents) => output::answer(&cli.talk, &contents),
             Err((code, problem)) => {
                 // The step is of no matter: only messages are taken.
                 let failure = Failure { step: Step::ValidateInputs, problem };
@@ -93,10 +91,7 @@ async fn dispatch(cli: &Cli) -> u8 {
 fn plan(cli: &Cli, request: Request) -> u8 {
     let mut recorder = Recorder::new(Interrupt::default(), request.step_timeout);
     match Plan::resolve(&request, CredentialState::NotNeeded, &mut recorder) {
-        Ok(plan) => {
-            output::answer(&cli.talk, &plan);
-            DONE
-        }
+        Ok(plan) => output::answer(&cli.talk, &plan),
         Err(failure) => {
             output::failure(&cli.talk, &failure);
             failure.exit_code()
@@ -128,23 +123,27 @@ async fn run(cli: &Cli, apply: &Apply) -> u8 {
         );
     }
     let mut recorder = Recorder::new(interrupt, request.step_timeout);
-    let result = apply_hotfixes(&request, apply, &mut recorder).await;
+    let folders = recorder.check(Step::ValidateInputs, || check_folders(&request));
+    let report_folder = if folders.is_ok() { request.report.as_deref() } else { None };
+    let result = match folders {
+        Ok(()) => apply_hotfixes(&request, apply, &mut recorder).await,
+        Err(failure) => Err(failure),
+    };
     let report = recorder.finish(result.as_ref().err());
-    write_report(&report, request.report.as_deref());
-    match &result {
-        Ok(tags) if cli.talk.format == Format::Text => output::lines(tags),
-        _ if cli.talk.format == Format::Json => output::lines(&[report.json()]),
-        _ => {}
-    }
+    write_report(&report, report_folder);
+    let written = match &result {
+        Ok(tags) if cli.talk.format == Format::Text => output::lines(&cli.talk, tags),
+        _ if cli.talk.format == Format::Json => output::lines(&cli.talk, &[report.json()]),
+        _ => DONE,
+    };
     if let Err(failure) = &result {
         output::failure(&cli.talk, failure);
     }
-    report.exit_code
+    if report.exit_code == DONE { written } else { report.exit_code }
 }
 
 /// The whole job; returns the names of the image.
 async fn apply_hotfixes(request: &Request, apply: &Apply, recorder: &mut Recorder) -> Result<Vec<String>, Failure> {
-    recorder.check(Step::ValidateInputs, || check_report_folder(request.report.as_deref()))?;
     let credentials: Option<Credentials> =
         recorder.check(Step::ValidateInputs, || apply.credential_sources().read())?;
     let state = if credentials.is_some() { CredentialState::Given } else { CredentialState::Missing };
@@ -157,8 +156,9 @@ async fn apply_hotfixes(request: &Request, apply: &Apply, recorder: &mut Recorde
 }
 
 /// Nobody wants to learn after minutes that the report cannot be written.
-fn check_report_folder(folder: Option<&Path>) -> Result<(), Problem> {
-    let Some(folder) = folder else { return Ok(()) };
+fn check_folders(request: &Request) -> Result<(), Problem> {
+    check_written_folders(request)?;
+    let Some(folder) = &request.report else { return Ok(()) };
     let writable = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder).map(drop));
     writable.map_err(|error| {
         Problem::new(

@@ -13,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::{Color, Format, Talk};
-use crate::step::Failure;
+use crate::step::{DEFECT, DONE, Failure};
 
 const RED: &str = "\u{1b}[1;31m";
 const CYAN: &str = "\u{1b}[36m";
@@ -56,18 +56,26 @@ fn use_color(talk: &Talk) -> bool {
     }
 }
 
-/// The answer to a question.
-pub(super) fn answer(talk: &Talk, answer: &(impl Serialize + Display)) {
+/// The answer to a question; returns the exit code.
+pub(super) fn answer(talk: &Talk, answer: &(impl Serialize + Display)) -> u8 {
     match talk.format {
-        Format::Json => lines(&[serde_json::to_string_pretty(answer).unwrap_or_default()]),
-        Format::Text => lines(&[answer.to_string().trim_end()]),
+        Format::Json => lines(talk, &[serde_json::to_string_pretty(answer).unwrap_or_default()]),
+        Format::Text => lines(talk, &[answer.to_string().trim_end()]),
     }
 }
 
-/// Lines of an answer. A reader that is gone has what it wants.
-pub(super) fn lines(lines: &[impl Display]) {
+/// Lines of an answer; returns the exit code. A reader that is gone has what it wants, a full disk has not.
+pub(super) fn lines(talk: &Talk, lines: &[impl Display]) -> u8 {
     let mut stdout = io::stdout().lock();
-    let _ = lines.iter().try_for_each(|line| writeln!(stdout, "{line}"));
+    let written = lines.iter().try_for_each(|line| writeln!(stdout, "{line}")).and_then(|()| stdout.flush());
+    match written {
+        Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
+            let chain = ["the answer could not be written to standard output".to_owned(), cause.to_string()];
+            error(talk, &chain, "see where standard output goes; the work itself is done");
+            DEFECT
+        }
+        _ => DONE,
+    }
 }
 
 /// A failed run: the step, what failed, why, what to do next.

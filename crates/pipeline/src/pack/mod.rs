@@ -111,12 +111,12 @@ impl ProductPack {
         };
         let named = PackName::of(&self.path).filter(|named| named.product == name && named.version == version);
         let recorded = self.recorded_level()?;
-        let update_level = self.level(named.map(|named| named.level), recorded)?;
+        let update_level = self.level(folder, named.map(|named| named.level), recorded)?;
         Ok(Product { name: name.to_owned(), version: version.to_owned(), update_level })
     }
 
     /// The level stands in the pack's name; a pack that the update tool has run in records it as well.
-    fn level(&self, named: Option<Option<u32>>, recorded: Option<u32>) -> Result<u32, Problem> {
+    fn level(&self, folder: &str, named: Option<Option<u32>>, recorded: Option<u32>) -> Result<u32, Problem> {
         let path = self.path.display();
         match (named, recorded) {
             (Some(Some(named)), Some(recorded)) if named != recorded => Err(Problem::new(
@@ -125,6 +125,10 @@ impl ProductPack {
             )),
             (_, Some(recorded)) => Ok(recorded),
             (Some(named), None) => Ok(named.unwrap_or(0)),
+            (None, None) if PackName::of(&self.path).is_some() => Err(Problem::new(
+                format!("{path} holds another product than its name says: {folder}"),
+                "give the pack the name that the vendor gave it",
+            )),
             (None, None) => Err(Problem::new(
                 format!(
                     "the update level of {path} is not known: its name is not of the form <product>-<version>[.<level>].zip for the product in it"
@@ -141,7 +145,10 @@ impl ProductPack {
             Problem::new(format!("{CONFIG_JSON} in {} is not JSON", self.path.display()), "download the pack again")
                 .because(error)
         })?;
-        if config["hotfixes"].as_array().is_some_and(|applied| !applied.is_empty()) {
+        let applied = &config["hotfixes"];
+        if applied.as_array().is_some_and(|list| !list.is_empty())
+            || applied.as_object().is_some_and(|map| !map.is_empty())
+        {
             return Err(Problem::new(
                 format!("{} already has hotfixes applied, says its {CONFIG_JSON}", self.path.display()),
                 "give the clean pack of that update level: hotfixes are applied to it in order, from the first",
@@ -215,6 +222,12 @@ fn open_file(path: &Path) -> Result<File, Problem> {
         return Err(Problem::new(
             format!("the pack {} is a folder", path.display()),
             "give the zip that the vendor delivers, not an unpacked product; PACK comes before HOTFIX_DIR",
+        ));
+    }
+    if !metadata.is_file() {
+        return Err(Problem::new(
+            format!("the pack {} is no regular file", path.display()),
+            "give the zip that the vendor delivers",
         ));
     }
     File::open(path).map_err(|error| unreadable(path).because(error))

@@ -24,6 +24,8 @@ fn none() {
     scenario.apply().fails(4, "validate-inputs").says("there are no credentials");
     let scenario = scenario.env("UPDATE_TOOL_USERNAME", "").env("UPDATE_TOOL_PASSWORD", PASSWORD);
     scenario.apply().fails(4, "validate-inputs").says("there are no credentials");
+    let scenario = self::scenario().env("UPDATE_TOOL_PASSWORD", "");
+    scenario.apply().fails(4, "validate-inputs").says("there are no credentials");
 }
 
 #[test]
@@ -59,6 +61,8 @@ fn from_a_file_that_is_missing_or_empty() {
     scenario.apply().fails(4, "validate-inputs").says("the password file missing cannot be read");
     let scenario = self::scenario().with_file("secret", "\n").args(["--password-file", "secret"]);
     scenario.apply().fails(4, "validate-inputs").says("the password file secret is empty");
+    let scenario = self::scenario().with_file("secret", "a\0b").args(["--password-file", "secret"]);
+    scenario.apply().fails(4, "validate-inputs").says("the password file secret holds a NUL byte");
 }
 
 #[test]

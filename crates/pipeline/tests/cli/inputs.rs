@@ -191,9 +191,12 @@ fn central_entry(zip: &[u8], name: &[u8]) -> usize {
 #[test]
 fn a_workspace_or_report_folder_that_cannot_be_made() {
     let scenario = Scenario::new().with_file("file", "x").args(["--workspace", "file/below"]);
-    scenario.apply().fails(4, "validate-inputs").says("no workspace can be made in file/below");
+    scenario
+        .apply()
+        .fails(4, "validate-inputs")
+        .says("--workspace file/below cannot be written to: file does not allow it");
     let scenario = Scenario::new().with_file("file", "x").args(["--report", "file/below"]);
-    scenario.apply().fails(4, "validate-inputs").says("the report cannot be written to file/below");
+    scenario.apply().fails(4, "validate-inputs").says("--report file/below cannot be written to");
 }
 
 #[test]
@@ -219,4 +222,28 @@ fn a_pack_of_the_first_level_has_none_in_its_name() {
         .write_to(scenario.hotfixes());
     let scenario = scenario.with_pack_path("packs/wso2is-km-5.10.0.zip");
     scenario.apply().succeeds().prints("wso2is-km:5.10.0.0-hf1\n");
+}
+
+#[test]
+fn a_pack_that_is_no_file_does_not_hold_us() {
+    let scenario = Scenario::new().with_pack_path("packs/fifo.zip");
+    let made = std::process::Command::new("mkfifo").arg(scenario.pack()).status().expect("mkfifo starts");
+    assert!(made.success());
+    let run = scenario.run_without_reading_files(&["apply", "packs/fifo.zip", "hotfixes"]);
+    assert_eq!(run.code, Some(4), "{}", run.stderr);
+    run.says("the pack packs/fifo.zip is no regular file");
+}
+
+#[test]
+fn nothing_is_ever_written_to_the_hotfix_folder() {
+    for arguments in [["--report", "hotfixes/report"], ["--workspace", "hotfixes"], ["--output", "oci:hotfixes/a/b"]] {
+        let scenario = Scenario::new().args(arguments);
+        scenario.apply().fails(4, "validate-inputs").says("is in the hotfix folder, which is never written to");
+    }
+}
+
+#[test]
+fn a_pack_of_another_product_than_its_name_says() {
+    let scenario = Scenario::new().with_pack(|pack| pack.file_name("wso2is-5.11.0.10.zip"));
+    scenario.apply().fails(4, "validate-inputs").says("holds another product than its name says: wso2am-4.1.0");
 }

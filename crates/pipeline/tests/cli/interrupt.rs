@@ -75,3 +75,14 @@ fn at_any_moment() {
     assert!(stopped > 0, "no run was stopped, so nothing was tested");
     assert!(steps.len() > 1, "all runs were stopped in {steps:?}");
 }
+
+#[test]
+fn while_the_tool_has_children_in_sessions_of_their_own() {
+    let script = "setsid -f sleep 1000; setsid sleep 1000 & touch $home/../../../started; sleep 1000";
+    let scenario = Scenario::new().with_script(script).args(["--output", "oci:image"]);
+    let before = scenario.snapshot();
+    let child = scenario.start_apply_until(|scenario| scenario.path("started").exists());
+    std::fs::remove_file(scenario.path("started")).expect("there");
+    stop(&child, Signal::TERM);
+    scenario.ended(child, &before).fails(143, "initialize-update-tool");
+}

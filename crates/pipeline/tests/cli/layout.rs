@@ -439,3 +439,15 @@ fn copy(from: &Path, to: &Path) {
         }
     }
 }
+
+#[test]
+fn a_file_that_nobody_may_write_to_keeps_its_mode() {
+    let scenario = Scenario::new().with_pack(|pack| pack.file_with_mode("ro.txt", "old", 0o444)).without_hotfixes();
+    let scenario = [1, 2, 3].iter().fold(scenario, |scenario, number| {
+        let script = |hotfix: update_tool_sim::HotfixBuilder| hotfix.patch_text("ro.txt", "old", "old and new");
+        scenario.with_hotfix(*number, script)
+    });
+    let image = build(&scenario);
+    let path = format!("{HOME}/ro.txt");
+    assert_eq!((image.layer(0)[&path].mode, image.layer(1)[&path].mode), (0o444, 0o444));
+}

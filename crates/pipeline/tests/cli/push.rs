@@ -201,3 +201,32 @@ fn stopped_at_any_moment_there_is_the_whole_image_or_none() {
     }
     assert!(stopped > 0, "no run was stopped ({finished} finished), so nothing was tested");
 }
+
+#[test]
+fn a_digest_is_never_that_of_another_run_with_the_same_tag() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let Some(registry) = open_registry() else { return };
+    let push = Push::to(&registry, "t1", Scenario::new());
+    let other = Base::new("other-run");
+    let stop = AtomicBool::new(false);
+    let run = std::thread::scope(|scope| {
+        // Somebody else takes the name again and again, as a second run would.
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                try_docker(&["tag", &other.name, &push.tag]);
+            }
+        });
+        let output = push.scenario.start_apply_until(|_| true).wait_with_output().expect("it ends");
+        stop.store(true, Ordering::Relaxed);
+        output
+    });
+    let stderr = String::from_utf8_lossy(&run.stderr);
+    if run.status.code() == Some(0) {
+        let image = push.scenario.report()["image"].clone();
+        let manifest = registry.manifest(image["digest"].as_str().expect("a digest"));
+        assert_eq!(manifest["config"]["digest"], image["id"], "{stderr}");
+    } else {
+        assert_eq!(run.status.code(), Some(9), "{stderr}");
+        assert!(stderr.contains("did another run use the same tag?"), "{stderr}");
+    }
+}

@@ -3,7 +3,7 @@
 use update_tool_sim::Fault;
 
 use crate::support::Scenario;
-use crate::support::scenario::PASSWORD;
+use crate::support::scenario::{PASSWORD, USERNAME};
 
 /// A tool that prints its password and tokens, and fails or not.
 fn loud(fault: Fault) -> Scenario {
@@ -38,4 +38,41 @@ fn a_loud_tool_gives_nothing_away() {
 fn tokens(said: &str) -> Vec<&str> {
     let after = said.lines().filter_map(|line| line.split_once("token").map(|(_, rest)| rest));
     after.filter(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.len() >= 16)).collect()
+}
+
+#[test]
+fn a_hotfix_that_holds_a_secret_stops_the_run_and_names_the_file() {
+    for secret in [PASSWORD, USERNAME] {
+        let text = format!("before {secret} after");
+        let scenario =
+            Scenario::new().without_hotfixes().with_hotfix(1, |hotfix| hotfix.add("conf/leak.txt", text.clone()));
+        let run =
+            scenario.apply().fails(8, "build-image").says("conf/leak.txt holds the password, the user name or a token");
+        assert!(!run.stderr.contains(secret), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn a_token_that_the_tool_left_elsewhere_stops_the_run_too() {
+    let records = r#"mkdir -p $home/updates; echo "{ \"n\": \"$2\", \"access-token\": \"live-token-$$\" }" > $home/updates/config.json"#;
+    let scenario =
+        Scenario::new().with_script(&format!("{records}\ncp $home/updates/config.json $home/updates/config.json.bak"));
+    scenario
+        .apply()
+        .fails(8, "build-image")
+        .says("updates/config.json.bak holds the password, the user name or a token");
+}
+
+#[test]
+fn a_workspace_that_is_kept_loses_files_that_hold_one() {
+    let scenario = Scenario::new().without_hotfixes().with_hotfix(1, |hotfix| hotfix.add("conf/leak.txt", PASSWORD));
+    let scenario = scenario.args(["--keep-workspace", "--workspace", "work"]);
+    let run = scenario.apply();
+    assert_eq!(run.code, Some(8), "{}", run.stderr);
+    run.says("files of the kept workspace held a secret and were removed");
+    let left = scenario.snapshot();
+    let kept: Vec<_> = left.iter().filter(|(path, _)| path.starts_with("work/")).collect();
+    assert!(kept.len() > 10);
+    let holds = |content: &[u8]| content.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes());
+    assert!(!kept.iter().any(|(_, content)| holds(content)));
 }

@@ -130,3 +130,25 @@ fn ten_comes_after_nine() {
     let numbers: Vec<u32> = (1..=11).collect();
     numbered(&numbers).apply().succeeds().prints("wso2am:4.1.0.10-hf11\n");
 }
+
+#[test]
+fn what_is_named_like_a_hotfix_and_is_no_file_is_refused() {
+    let scenario = numbered(&[1]);
+    std::os::unix::fs::symlink("/nonexistent", scenario.path("hotfixes/wso2am-4.1.0.10-hf-2.zip")).expect("a link");
+    scenario.apply().fails(5, "validate-sequence").says("hf-2.zip is no hotfix: it is no file, or a link to none");
+    let scenario = numbered(&[1]);
+    std::fs::create_dir(scenario.path("hotfixes/wso2am-4.1.0.10-hf-2.zip")).expect("a folder");
+    scenario.apply().fails(5, "validate-sequence").says("hf-2.zip is no hotfix: it is no file");
+}
+
+#[test]
+fn a_pack_among_the_hotfixes_is_called_what_it_is() {
+    let scenario = numbered(&[1]).with_file("hotfixes/wso2am-4.1.0.10.zip", "x");
+    scenario.apply().fails(5, "validate-sequence").says("is no hotfix but a product pack");
+}
+
+#[test]
+fn what_macos_puts_beside_files_is_ignored() {
+    let scenario = numbered(&[1]).with_file("hotfixes/._wso2am-4.1.0.10-hf-1.zip", "x");
+    scenario.apply().succeeds().says("being no zip: ._wso2am-4.1.0.10-hf-1.zip");
+}

@@ -196,3 +196,49 @@ fn it_works_in_bin_with_a_home_in_the_workspace() {
         );
     }
 }
+
+/// What any tool does, in shell: its records, and one file a hotfix.
+const RECORDS: &str = r#"mkdir -p $home/updates; echo "{ \"update-level\": \"10\", \"n\": \"$(basename "$2")\" }" > $home/updates/config.json
+[ $1 = current-state ] || echo x > $home/$(basename "$2").txt"#;
+
+#[test]
+fn it_leaves_processes_in_sessions_of_their_own() {
+    let scenario = Scenario::new().with_script(&format!("{RECORDS}\nsetsid sleep 1000 &\nsetsid -f sleep 1000"));
+    scenario.apply().succeeds();
+}
+
+#[test]
+fn it_makes_a_folder_beforehand_that_a_hotfix_puts_files_into() {
+    let script = format!("{RECORDS}\nmkdir -p $home/patches\n[ $1 = current-state ] || echo x > $home/patches/a.jar");
+    let scenario = Scenario::new().with_script(&script);
+    scenario.apply().succeeds();
+    let layer = crate::support::layout::Layout::open(&scenario.path("image"), "4.1.0.10-hf3").layer(1);
+    let folder = &layer["home/wso2carbon/wso2am-4.1.0/patches"];
+    assert_eq!((folder.kind, folder.owner, folder.mode), (tar::EntryType::Directory, (10001, 10001), 0o755));
+}
+
+#[test]
+fn it_leaves_what_no_image_can_hold() {
+    let left = |what: &str| Scenario::new().with_script(&format!("{RECORDS}\n[ $1 = current-state ] || {what}"));
+    left("echo x > $home/.wh.bin")
+        .apply()
+        .fails(6, "apply-hotfixes")
+        .says("a hotfix left .wh.bin, a name that means a deletion");
+    left("[ -e $home/pipe ] || mkfifo $home/pipe")
+        .apply()
+        .fails(8, "build-image")
+        .says("a hotfix left pipe, which is neither");
+    left("touch $home/$(printf '\\377')").apply().fails(6, "apply-hotfixes").says("is not UTF-8");
+}
+
+#[test]
+fn it_makes_folders_that_nobody_may_open() {
+    let script = format!("{RECORDS}\nmkdir -p \"$HOME/a/b\"; chmod 000 \"$HOME/a/b\"; chmod 000 \"$HOME/a\"");
+    Scenario::new().with_script(&script).apply().succeeds();
+}
+
+#[test]
+fn it_changes_only_its_records() {
+    let script = RECORDS.replace("[ $1 = current-state ] ||", "true ||");
+    Scenario::new().with_script(&script).apply().succeeds().says("hotfix 1 changed no file of the product");
+}

@@ -135,3 +135,15 @@ fn inspect_of_what_is_none_of_ours() {
     inspect("NO GOOD", 2).says("the name of the image cannot be used");
     inspect("127.0.0.1:1/x:y", 9).says("its registry cannot be asked");
 }
+
+#[test]
+fn an_answer_that_nobody_got_is_no_success() {
+    let scenario = Scenario::new();
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there on Linux");
+    let mut plan = std::process::Command::new(env!("CARGO_BIN_EXE_hotfix"));
+    plan.args(["plan", "packs/wso2am-4.1.0.10.zip", "hotfixes"]).current_dir(scenario.path("")).stdout(full);
+    let output = plan.output().expect("it starts");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("error: the answer could not be written to standard output"), "{stderr}");
+}

@@ -80,6 +80,14 @@ impl Registry {
             .exists()
     }
 
+    /// A manifest by its digest, as it is stored.
+    pub fn manifest(&self, digest: &str) -> serde_json::Value {
+        let hash = digest.strip_prefix("sha256:").expect("a digest");
+        let path =
+            self.folder.path().join("data/docker/registry/v2/blobs/sha256").join(&hash[..2]).join(hash).join("data");
+        serde_json::from_slice(&fs::read(path).expect("it is there")).expect("JSON")
+    }
+
     /// Uploads that were begun and neither finished nor called off.
     pub fn open_uploads(&self, repository: &str) -> usize {
         let uploads = self.folder.path().join("data/docker/registry/v2/repositories").join(repository).join("_uploads");

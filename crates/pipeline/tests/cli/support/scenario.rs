@@ -171,6 +171,20 @@ impl Scenario {
         Run::new(self, output, before)
     }
 
+    /// For folders that hold what cannot be read, such as pipes: what was left is not looked at.
+    pub fn run_without_reading_files<S: AsRef<str>>(&self, arguments: &[S]) -> Run<'_> {
+        let output = self.spawn(arguments).wait_with_output().expect("it ends");
+        Run::new(self, output, Snapshot::new())
+    }
+
+    /// A pack whose update tool is a shell script: `$1` is the command, `$home` the product, where it
+    /// works.
+    pub fn with_script(self, script: &str) -> Self {
+        let text = format!("#!/bin/sh\nset -e\ncd ..\nhome=.\n{script}\n");
+        let tool = format!("bin/{}", update_tool_sim::tool_file_name());
+        self.with_pack(|pack| pack.without_tool().file_with_mode(&tool, text, 0o755))
+    }
+
     pub fn spawn<S: AsRef<str>>(&self, arguments: &[S]) -> Child {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hotfix"));
         command.args(arguments.iter().map(AsRef::as_ref)).current_dir(self.folder.path());

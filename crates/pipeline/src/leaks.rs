@@ -1,0 +1,121 @@
+//! Secrets where they must not be: in files that the hotfixes changed, and in a workspace that is kept.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use memchr::memmem::Finder;
+use secrecy::ExposeSecret;
+use walkdir::WalkDir;
+
+use crate::changes::{Change, PatchedProduct};
+use crate::credentials::Credentials;
+use crate::pack::{CONFIG_JSON, printable};
+use crate::step::Problem;
+use crate::tree::Kind;
+
+/// A shorter password stands in too many words to be told from them.
+const SHORTEST_PASSWORD: usize = 6;
+const CHUNK: usize = 1 << 20;
+
+/// What must not be found. Debug does not show it.
+pub struct Secrets(Vec<Finder<'static>>);
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Secrets({})", self.0.len())
+    }
+}
+
+impl Secrets {
+    /// The password where it is of six characters or more, the user name where it is an e-mail address, and `tokens`.
+    pub fn new(credentials: &Credentials, tokens: &[String]) -> Self {
+        let password =
+            Some(credentials.password.expose_secret()).filter(|text| text.chars().count() >= SHORTEST_PASSWORD);
+        let username = Some(credentials.username.as_str()).filter(|text| text.contains('@'));
+        let texts = password.into_iter().chain(username).chain(tokens.iter().map(String::as_str));
+        Self(texts.map(|text| Finder::new(text.as_bytes()).into_owned()).collect())
+    }
+
+    fn are_in(&self, mut source: impl Read) -> io::Result<bool> {
+        let overlap = self.0.iter().map(|finder| finder.needle().len()).max().unwrap_or_default();
+        let mut buffer = Vec::with_capacity(CHUNK + overlap);
+        loop {
+            let read = source.by_ref().take(CHUNK as u64).read_to_end(&mut buffer)?;
+            if self.0.iter().any(|finder| finder.find(&buffer).is_some()) {
+                return Ok(true);
+            }
+            if read == 0 {
+                return Ok(false);
+            }
+            buffer.drain(..buffer.len().saturating_sub(overlap));
+        }
+    }
+}
+
+/// Looks through everything that would become the hotfix layer.
+///
+/// # Errors
+/// Where a file holds a secret, naming the file, or cannot be read.
+pub fn check(product: &PatchedProduct, secrets: &Secrets) -> Result<(), Problem> {
+    let files = product.changes.iter().filter_map(|(path, change)| match change {
+        Change::Present { node, .. } if node.kind == Kind::File => Some(path),
+        _ => None,
+    });
+    for path in files {
+        let file = product.home.join(path);
+        let found = File::open(&file).and_then(|file| secrets.are_in(file));
+        let found = found.map_err(|error| {
+            Problem::new(format!("{} cannot be read", file.display()), "see the cause: the update tool left it so")
+                .because(error)
+        })?;
+        if found {
+            return Err(found_in(path));
+        }
+    }
+    match &product.config {
+        Some((config, _)) if secrets.are_in(config.as_slice()).unwrap_or(true) => Err(found_in(CONFIG_JSON)),
+        _ => Ok(()),
+    }
+}
+
+fn found_in(path: &str) -> Problem {
+    Problem::new(
+        format!(
+            "{} holds the password, the user name or a token of the update tool, and would be in the image",
+            printable(path)
+        ),
+        "ask the vendor about this hotfix; if the word is there by chance, use an account with another password",
+    )
+}
+
+/// Removes every file below `folder` that holds a secret; returns how many.
+pub fn remove_from(folder: &Path, secrets: &Secrets) -> usize {
+    let files = WalkDir::new(folder).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
+    let holds = |path: &Path| File::open(path).and_then(|file| secrets.are_in(file)).unwrap_or(true);
+    files.filter(|entry| holds(entry.path()) && std::fs::remove_file(entry.path()).is_ok()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_wherever_it_stands() {
+        let credentials = Credentials { username: "jo@example.org".into(), password: "s3cret!".into() };
+        let secrets = Secrets::new(&credentials, &["token-1".to_owned()]);
+        for at in [0, 1, CHUNK - 3, CHUNK, 2 * CHUNK - 1] {
+            for secret in ["jo@example.org", "s3cret!", "token-1"] {
+                let text = [vec![b'x'; at], secret.as_bytes().to_vec(), vec![b'y'; 10]].concat();
+                assert!(secrets.are_in(text.as_slice()).expect("memory"), "{secret} at {at}");
+            }
+        }
+        assert!(!secrets.are_in(vec![b'x'; 3 * CHUNK].as_slice()).expect("memory"));
+    }
+
+    #[test]
+    fn short_passwords_and_plain_names_are_words() {
+        let credentials = Credentials { username: "admin".into(), password: "admin".into() };
+        assert!(!Secrets::new(&credentials, &[]).are_in(b"admin".as_slice()).expect("memory"));
+    }
+}

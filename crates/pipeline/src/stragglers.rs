@@ -1,0 +1,56 @@
+//! Processes that the update tool left behind in sessions of their own, where signals to its group do not reach them.
+//! They are known by their environment: it names a home in the workspace.
+
+use std::path::Path;
+
+const ROUNDS: usize = 20;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
+
+/// Ends every process whose environment or working folder is in `workspace`. Where the system has no `/proc`, none.
+pub fn end(workspace: &Path) {
+    // Each round can meet what the one before was about to start.
+    for _ in 0..ROUNDS {
+        if end_once(workspace) == 0 {
+            return;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+fn end_once(workspace: &Path) -> usize {
+    use rustix::process::{Pid, Signal, kill_process};
+    let Ok(processes) = std::fs::read_dir("/proc") else { return 0 };
+    let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    let ours = pids.filter(|pid| *pid != std::process::id().cast_signed() && works_in(*pid, workspace));
+    ours.filter(|pid| Pid::from_raw(*pid).is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok())).count()
+}
+
+fn works_in(pid: i32, workspace: &Path) -> bool {
+    let process = Path::new("/proc").join(pid.to_string());
+    if std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(workspace)) {
+        return true;
+    }
+    let environment = std::fs::read(process.join("environ")).unwrap_or_default();
+    let home = [b"HOME=", workspace.as_os_str().as_encoded_bytes()].concat();
+    environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(&home))
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn only_those_of_the_workspace_are_ended() {
+        let workspace = tempfile::tempdir().expect("a folder");
+        let sleep = |home: &Path| Command::new("sleep").arg("1000").env("HOME", home).spawn().expect("it starts");
+        let mut ours = sleep(&workspace.path().join("home"));
+        let mut other = sleep(Path::new("/"));
+        end(workspace.path());
+        assert!(!ours.wait().expect("it ends").success());
+        assert!(other.try_wait().expect("a child").is_none(), "a process of somebody else was ended");
+        other.kill().expect("it is there");
+        other.wait().expect("it ends");
+    }
+}
