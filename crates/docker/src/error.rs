@@ -106,13 +106,8 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The content of a layer could not be produced.
-    #[error("cannot write the layer \"{layer}\"")]
-    Layer {
-        /// The layer's history text.
-        layer: String,
-        /// What failed.
-        source: std::io::Error,
-    },
+    #[error("cannot write the image's layers")]
+    Layer(#[source] std::io::Error),
 }
 
 /// Any error, boxed.

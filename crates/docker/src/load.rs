@@ -83,7 +83,7 @@ pub async fn load_with(
     }
     // An engine that has refused reads no further; without its end of the pipe the writer stops too.
     drop(answers);
-    let written = archive.await.map_err(|error| layer_error(image, error.into()))?;
+    let written = archive.await.map_err(|error| Error::Layer(error.into()))?;
     let written = match (written, refusal) {
         // Only where it did make a difference: an image that is there must be known to whoever takes it away again.
         (Err(_), _) if cancel.is_cancelled() => return Err(Error::Cancelled),
@@ -93,9 +93,9 @@ pub async fn load_with(
                 reason: error.to_string(),
             });
         }
-        (Err(error), _) if error.kind() != io::ErrorKind::BrokenPipe => return Err(layer_error(image, error)),
+        (Err(error), _) if error.kind() != io::ErrorKind::BrokenPipe => return Err(Error::Layer(error)),
         (_, Some(refusal)) => return Err(Error::engine("load the image")(refusal)),
-        (Err(error), None) => return Err(layer_error(image, error)),
+        (Err(error), None) => return Err(Error::Layer(error)),
         (Ok(written), None) => written,
     };
     debug!(said, "load");
@@ -107,11 +107,6 @@ struct Written {
     layers: Vec<LayerId>,
     configuration_digest: String,
     diff_ids: Vec<String>,
-}
-
-fn layer_error(image: &Image, source: io::Error) -> Error {
-    let layer = image.layers.last().map(|layer| layer.history.clone()).unwrap_or_default();
-    Error::Layer { layer, source }
 }
 
 /// The engine's own archive of the base, as it streams it.

@@ -210,7 +210,7 @@ fn engine_problem(error: Error) -> Problem {
             "the Docker engine cannot be reached",
             "start it, or set DOCKER_HOST; without an engine, --output oci:DIR writes the image to a folder",
         ),
-        Error::Layer { .. } => ("the image could not be put together", "check the pack and the workspace's disk"),
+        Error::Layer(_) => ("the image could not be put together", "check the pack and the workspace's disk"),
         _ => ("the Docker engine failed", "see what it said; docker info and its log tell more"),
     };
     Problem::new(message, hint).because(error)

@@ -42,16 +42,7 @@ impl Placement {
     /// # Errors
     /// Where a folder above is no folder in the base, where the base has a product there, or cannot be looked at.
     pub async fn find(plan: &Plan, base: &BaseImage) -> Result<Self, Problem> {
-        let asked = plan.request.product_home.as_deref();
-        let home = match asked.or_else(|| base.env(HOME_VARIABLE)) {
-            Some(path) => home_in_image(path).ok_or_else(|| {
-                Problem::new(
-                    format!("{HOME_VARIABLE} of {} is {path}, which is no place in an image", base.name),
-                    "give --product-home",
-                )
-            })?,
-            None => format!("{VENDOR_HOME}/{}", plan.product.folder()),
-        };
+        let home = home(plan, base)?;
         let mut paths: Vec<String> = ancestors(&home).map(str::to_owned).collect();
         paths.push(home.clone());
         let product_txt = format!("{home}/{PRODUCT_TXT}");
@@ -71,24 +62,14 @@ impl Placement {
                 "if it is a link, give --product-home with the path that it leads to",
             ));
         }
-        let owner = plan
-            .request
-            .chown
-            .or_else(|| found.get(&home).map(|there| Owner { uid: there.metadata.uid, gid: there.metadata.gid }));
-        let owner = owner.unwrap_or(VENDOR_OWNER);
-        let time = plan.pack.newest();
+        let there = found.get(&home).map(|there| Owner { uid: there.metadata.uid, gid: there.metadata.gid });
+        let owner = plan.request.chown.or(there).unwrap_or(VENDOR_OWNER);
         let folders = paths.into_iter().map(|path| {
-            let new = match path == home {
-                true => Metadata { mode: 0o755, uid: owner.uid, gid: owner.gid, mtime: time },
-                false => Metadata { mode: 0o755, uid: 0, gid: 0, mtime: time },
-            };
-            let metadata = match found.get(&path) {
-                // The product's own folder belongs with the product.
-                Some(there) if path == home => Metadata { uid: owner.uid, gid: owner.gid, ..there.metadata },
-                Some(there) => there.metadata,
-                None => new,
-            };
-            (path, metadata)
+            let there = found.get(&path).map(|there| there.metadata);
+            let folder = there.unwrap_or(Metadata { mode: 0o755, uid: 0, gid: 0, mtime: plan.pack.newest() });
+            // The product's own folder belongs with the product.
+            let is_home = path == home;
+            (path, if is_home { Metadata { uid: owner.uid, gid: owner.gid, ..folder } } else { folder })
         });
         Ok(Self { folders: folders.collect(), home, owner })
     }
@@ -110,6 +91,19 @@ impl Placement {
     /// Metadata of something in the product.
     pub(crate) fn metadata(&self, mode: u32, mtime: u64) -> Metadata {
         Metadata { mode, uid: self.owner.uid, gid: self.owner.gid, mtime }
+    }
+}
+
+fn home(plan: &Plan, base: &BaseImage) -> Result<String, Problem> {
+    let asked = plan.request.product_home.as_deref();
+    match asked.or_else(|| base.env(HOME_VARIABLE)) {
+        None => Ok(format!("{VENDOR_HOME}/{}", plan.product.folder())),
+        Some(path) => home_in_image(path).ok_or_else(|| {
+            Problem::new(
+                format!("{HOME_VARIABLE} of {} is {path}, which is no place in an image", base.name),
+                "give --product-home",
+            )
+        }),
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::Path;
 const ROUNDS: usize = 20;
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(10);
 
-/// Ends every process whose environment or working folder is in `workspace`. Where the system has no `/proc`, none.
+/// Ends every process whose home is in `workspace`. Where the system has no `/proc`, none. The working folder does not
+/// count: somebody may be looking around there.
 pub fn end(workspace: &Path) {
     // Each round can meet what the one before was about to start.
     for _ in 0..ROUNDS {
@@ -21,17 +22,13 @@ fn end_once(workspace: &Path) -> usize {
     use rustix::process::{Pid, Signal, kill_process};
     let Ok(processes) = std::fs::read_dir("/proc") else { return 0 };
     let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
-    let ours = pids.filter(|pid| *pid != std::process::id().cast_signed() && works_in(*pid, workspace));
+    let ours = pids.filter(|pid| *pid != std::process::id().cast_signed() && lives_in(*pid, workspace));
     ours.filter(|pid| Pid::from_raw(*pid).is_some_and(|pid| kill_process(pid, Signal::KILL).is_ok())).count()
 }
 
-fn works_in(pid: i32, workspace: &Path) -> bool {
-    let process = Path::new("/proc").join(pid.to_string());
-    if std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(workspace)) {
-        return true;
-    }
-    let environment = std::fs::read(process.join("environ")).unwrap_or_default();
-    let home = [b"HOME=", workspace.as_os_str().as_encoded_bytes()].concat();
+fn lives_in(pid: i32, workspace: &Path) -> bool {
+    let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let home = [b"HOME=", workspace.as_os_str().as_encoded_bytes(), b"/"].concat();
     environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(&home))
 }
 

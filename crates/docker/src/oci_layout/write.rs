@@ -51,7 +51,7 @@ pub async fn write(
 ) -> Result<BuiltImage> {
     let (directory, image, tags, token) = (directory.to_owned(), image.clone(), tags.to_vec(), cancel.clone());
     let written = tokio::task::spawn_blocking(move || write_blocking(&directory, &image, &tags, &token)).await;
-    let written = written.unwrap_or_else(|error| Err(Error::Layer { layer: String::new(), source: error.into() }));
+    let written = written.unwrap_or_else(|error| Err(Error::Layer(error.into())));
     if cancel.is_cancelled() && written.is_err() { Err(Error::Cancelled) } else { written }
 }
 
@@ -88,11 +88,10 @@ fn write_layer(
     layer: &Layer,
     cancel: &CancellationToken,
 ) -> Result<(LayerId, Descriptor)> {
-    let failed = |source| Error::Layer { layer: layer.history.clone(), source };
     let file = blob_file(directory)?;
     let mut gzip = GzipWriter::new(HashingWriter::new(file));
-    let id = layer.write_to(CancellableWriter::new(&mut gzip, cancel)).map_err(failed)?;
-    let (file, digest, size) = gzip.finish().map_err(failed)?.finish();
+    let id = layer.write_to(CancellableWriter::new(&mut gzip, cancel)).map_err(Error::Layer)?;
+    let (file, digest, size) = gzip.finish().map_err(Error::Layer)?.finish();
     added.persist(file, &blob_path(directory, &digest)?)?;
     Ok((id, Descriptor::new(GZIP_LAYER_TYPE, digest, size)))
 }
