@@ -147,14 +147,14 @@ mod tests {
             "username": "jo@example.org", "update-level": "10", "channel": "full", "environment": "live", "backup-dir": "/tmp/h/.wso2-updates",
             "product": { "pattern": "wso2am-4.1.0", "name": "wso2am", "version": "4.1.0", "backup": "/tmp/h/b", "backup-size": 7 },
             "service": { "url": "https://u", "token-url": "https://t", "app-key": "key", "access-token": "aaaa-1", "refresh-token": "bbbb-2" },
-            "hotfixes": [{ "file": "/work/space/x.zip", "by": "jo@example.org", "seen": "Bearer aaaa-1", "n": 1 }]
+            "hotfixes": [{ "file": "/build/space/x.zip", "by": "jo@example.org", "seen": "Bearer aaaa-1", "n": 1 }]
         })
     }
 
     #[test]
     fn names_tokens_and_paths_go_and_the_rest_stays() {
         let mut private = Private::default();
-        private.add("/work/space");
+        private.add("/build/space");
         private.add("jo@example.org");
         let expected = json!({
             "username": "", "update-level": "10", "channel": "full", "environment": "live", "backup-dir": "",

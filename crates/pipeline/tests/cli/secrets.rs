@@ -76,3 +76,27 @@ fn a_workspace_that_is_kept_loses_files_that_hold_one() {
     let holds = |content: &[u8]| content.windows(PASSWORD.len()).any(|window| window == PASSWORD.as_bytes());
     assert!(!kept.iter().any(|(_, content)| holds(content)));
 }
+
+#[test]
+fn tokens_are_nowhere_in_image_log_and_report() {
+    const TOKEN: &str = "live-token-5f2c9";
+    let records = format!(
+        r#"mkdir -p $home/updates/logs; n=$(basename "$2")
+echo "using {TOKEN} as $UPDATE_TOOL_USERNAME" | tee $home/updates/logs/wso2update-01-02-2026.log
+echo "{{ \"username\": \"$UPDATE_TOOL_USERNAME\", \"n\": \"$n\", \"service\": {{ \"access-token\": \"{TOKEN}\", \"refresh-token\": \"{TOKEN}r\" }} }}" > $home/updates/config.json
+[ $1 = current-state ] || echo x > $home/$n.txt"#
+    );
+    let scenario = Scenario::new().with_script(&records).args(["-vv", "--report", "report"]);
+    let run = scenario.apply().succeeds().says("using *** as").does_not_say(TOKEN);
+    assert!(run.stderr.contains("the update tool said"));
+    let image = crate::support::layout::Layout::open(&scenario.path("image"), "4.1.0.10-hf3");
+    let config: serde_json::Value =
+        serde_json::from_slice(&image.files()["home/wso2carbon/wso2am-4.1.0/updates/config.json"].content)
+            .expect("JSON");
+    assert_eq!((&config["username"], &config["service"]["access-token"]), (&"".into(), &"".into()));
+    let text =
+        [image.config.to_string(), scenario.text("report/report.json"), scenario.text("report/summary.md")].concat();
+    // The script itself holds the token as a constant, and is in the product's layer as any file of the pack.
+    assert!(!text.contains(TOKEN));
+    assert!(!image.layer_bytes(1).windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes()));
+}
