@@ -18,8 +18,8 @@ use crate::step::{Failure, Problem, Step};
 use crate::tree::BIN;
 use crate::update_tool::SETUP_SCRIPT;
 
-/// OS and Java for products when nothing else is asked for. The vendor's recipes for both generations of its products
-/// start from this family.
+/// OS and Java for products when nothing else is asked for. The vendor's public Dockerfiles (wso2/docker-apim,
+/// wso2/docker-is) install JDKs of Eclipse Temurin, of a version that depends on the product's.
 pub const DEFAULT_BASE_IMAGE: &str = "eclipse-temurin:11-jdk";
 /// From the vendor's documentation: 3 × pack size + updates × update size + 500 MB.
 const DISK_RESERVE: u64 = 500_000_000;
