@@ -20,5 +20,6 @@ mod pipe;
 pub mod push;
 pub mod reference;
 pub mod registry;
+pub mod registry_tag;
 
 pub use error::{Error, Result};

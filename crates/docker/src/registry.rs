@@ -68,8 +68,7 @@ pub async fn check_push(reference: &ImageRef, credentials: &Credentials) -> Resu
 /// # Errors
 /// [`Error::Denied`], [`Error::RegistryUnreachable`] or [`Error::Registry`].
 pub async fn read_labels(reference: &ImageRef, credentials: &Credentials) -> Result<Option<Labelled>> {
-    let scheme = scheme(&http_client(reference)?, reference).await?;
-    let client = oci_client(reference, scheme)?;
+    let client = client_for(reference).await?;
     let pulled = client.pull_manifest_and_config(reference.full(), &credentials.into()).await;
     let (_, id, configuration) = match pulled {
         Ok(found) => found,
@@ -93,6 +92,12 @@ fn http_client(reference: &ImageRef) -> Result<reqwest::Client> {
         // As engines do: what never leaves the machine needs no certificate.
         .danger_accept_invalid_certs(loopback);
     client.build().map_err(|error| unreachable(reference, error))
+}
+
+/// A client for the registry of `reference`.
+pub(crate) async fn client_for(reference: &ImageRef) -> Result<Client> {
+    let scheme = scheme(&http_client(reference)?, reference).await?;
+    oci_client(reference, scheme)
 }
 
 fn oci_client(reference: &ImageRef, scheme: &str) -> Result<Client> {
@@ -138,7 +143,8 @@ fn is_loopback(registry: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn is_not_found(error: &OciDistributionError) -> bool {
+/// Whether the registry has no such image, as far as it says why.
+pub(crate) fn is_not_found(error: &OciDistributionError) -> bool {
     match error {
         OciDistributionError::ImageManifestNotFoundError(_) | OciDistributionError::ServerError { code: 404, .. } => {
             true
@@ -151,7 +157,8 @@ fn is_not_found(error: &OciDistributionError) -> bool {
     }
 }
 
-fn failure(reference: &ImageRef, action: &str, error: OciDistributionError) -> Error {
+/// The failure of `action` ("a push", "a pull") on the repository of `reference`.
+pub(crate) fn failure(reference: &ImageRef, action: &str, error: OciDistributionError) -> Error {
     use oci_client::errors::OciErrorCode::{Denied, Unauthorized};
     match error {
         OciDistributionError::RequestError(error) => unreachable(reference, error),

@@ -8,6 +8,7 @@ use hotfix_docker::base::BaseImage;
 use hotfix_docker::engine::Engine;
 use hotfix_docker::image::{BuiltImage, Image};
 use hotfix_docker::reference::ImageRef;
+use hotfix_docker::registry_tag::TagState;
 use hotfix_docker::{load, oci_layout, push, registry};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
@@ -178,7 +179,8 @@ impl PushTarget {
 /// Pushes every tag; returns the digest that the registry took.
 ///
 /// # Errors
-/// Where one fails; the message says which had succeeded before.
+/// Where one fails. Tags that were pushed before it name again what they named; one that is new stays, and a warning says
+/// so.
 pub async fn push_all(
     engine: &Engine,
     image: &BuiltImage,
@@ -186,22 +188,47 @@ pub async fn push_all(
     cancel: &CancellationToken,
 ) -> Result<Option<String>, Problem> {
     let mut digest = None;
-    for (position, target) in targets.iter().enumerate() {
+    let mut before = Vec::new();
+    for target in targets {
+        // With one tag there is never anything to put back.
+        if targets.len() > 1 {
+            before.push(TagState::note(&target.reference, &target.credentials).await);
+        }
         let pushed = tokio::select! {
             pushed = push::push(engine, &image.id, &target.reference, &target.credentials) => pushed,
             () = cancel.cancelled() => Err(Error::Cancelled),
         };
-        let pushed = pushed.map_err(|error| {
-            let done: Vec<&str> = targets[..position].iter().map(|target| target.reference.as_str()).collect();
-            if !done.is_empty() {
-                warn!("already pushed, and not taken back: {}", done.join(", "));
+        match pushed {
+            Ok(pushed) => {
+                info!("pushed {} as {pushed}", target.reference);
+                digest = Some(pushed);
             }
-            push_problem(&target.reference, error)
-        })?;
-        info!("pushed {} as {pushed}", target.reference);
-        digest = Some(pushed);
+            Err(error) => {
+                // The last one noted is the one that failed.
+                before.pop();
+                put_back(targets, &before).await;
+                return Err(push_problem(&target.reference, error));
+            }
+        }
     }
     Ok(digest)
+}
+
+/// Undoes the pushes of the first of `targets`, whose tags were noted in `before`.
+async fn put_back(targets: &[PushTarget], before: &[hotfix_docker::Result<TagState>]) {
+    for (target, before) in targets.iter().zip(before) {
+        let undone = match before {
+            Ok(before) => before.put_back().await.unwrap_or_else(|error| {
+                debug!(error = &error as &dyn std::error::Error, "put back");
+                false
+            }),
+            Err(_) => false,
+        };
+        match undone {
+            true => info!("{} names again what it named before", target.reference),
+            false => warn!("{} was pushed and could not be taken back", target.reference),
+        }
+    }
 }
 
 fn engine_problem(error: Error) -> Problem {

@@ -230,3 +230,25 @@ fn a_digest_is_never_that_of_another_run_with_the_same_tag() {
         assert!(stderr.contains("did another run use the same tag?"), "{stderr}");
     }
 }
+
+#[test]
+fn when_a_later_tag_cannot_be_pushed_an_earlier_one_is_put_back() {
+    let (Some(first), Some(mut second)) = (locked_registry(), open_registry()) else { return };
+    let earlier = format!("{}/team/wso2am:prod", first.host);
+    let scenario = Scenario::new().with_tool(|tool| tool.slow_ms = 1500).args(["-t", &earlier]);
+    let scenario = scenario.with_file("home/config.json", first.docker_config(USER, REGISTRY_PASSWORD));
+    let push = Push::to(&second, "t2", scenario);
+    let home = push.scenario.path("home");
+    docker(&["tag", &push.base.name, &earlier]);
+    docker(&["--config", home.to_str().expect("UTF-8"), "push", "--quiet", &earlier]);
+    let before = first.digest_of("team/wso2am", "prod");
+    let child = push.scenario.start_apply_until(|scenario| !scenario.calls().is_empty());
+    second.stop();
+    let output = child.wait_with_output().expect("it ends");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(9), "{stderr}");
+    assert!(stderr.contains("prod as sha256:"), "the first was pushed: {stderr}");
+    assert!(stderr.contains("prod names again what it named before"), "{stderr}");
+    assert_eq!(first.digest_of("team/wso2am", "prod"), before);
+    docker(&["rmi", &earlier]);
+}

@@ -80,6 +80,13 @@ impl Registry {
             .exists()
     }
 
+    /// The digest that a tag names, seen in the registry's own files.
+    pub fn digest_of(&self, repository: &str, tag: &str) -> String {
+        let tags =
+            self.folder.path().join("data/docker/registry/v2/repositories").join(repository).join("_manifests/tags");
+        fs::read_to_string(tags.join(tag).join("current/link")).expect("the tag is there")
+    }
+
     /// A manifest by its digest, as it is stored.
     pub fn manifest(&self, digest: &str) -> serde_json::Value {
         let hash = digest.strip_prefix("sha256:").expect("a digest");
