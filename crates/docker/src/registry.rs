@@ -1,6 +1,5 @@
 //! A registry asked directly, with no engine between.
 
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Once;
 use std::time::Duration;
@@ -76,10 +75,7 @@ pub async fn read_labels(reference: &ImageRef, credentials: &Credentials) -> Res
         Err(error) => return Err(failure(reference, "a pull", error)),
     };
     let configuration: Value = serde_json::from_str(&configuration).unwrap_or_default();
-    let labels = configuration.pointer("/config/Labels").and_then(Value::as_object).cloned().unwrap_or_default();
-    let labels: BTreeMap<String, String> =
-        labels.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))).collect();
-    Ok(Some(Labelled { id, labels }))
+    Ok(Some(Labelled::of(id, &configuration)))
 }
 
 fn http_client(reference: &ImageRef) -> Result<reqwest::Client> {
@@ -171,7 +167,7 @@ pub(crate) fn failure(reference: &ImageRef, action: &str, error: OciDistribution
         }
         other => Error::Registry {
             registry: reference.registry().to_owned(),
-            action: action.to_owned(),
+            action: format!("serve {action} of {}", reference.repository()),
             source: other.into(),
         },
     }

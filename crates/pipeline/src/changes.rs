@@ -2,20 +2,17 @@
 //! update tool does to itself.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use hotfix_docker::layer::WHITEOUT_PREFIX;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
+use crate::checksums::{HashWriter, Sha256Digest, digest_of_file};
 use crate::pack::{CONFIG_JSON, NodeKind, ProductPack, ancestors, printable};
 use crate::scrub::{Private, scrub};
 use crate::step::Problem;
 use crate::tree::{self, Kind, Node, Tree};
-
-type ContentDigest = [u8; 32];
 
 /// What one hotfix did to the product's files and links; folders come and go with them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -42,7 +39,7 @@ pub struct Changes {
     private: Private,
     tree: Tree,
     /// Content of files that are not as they were in the pack, or were looked at.
-    digests: BTreeMap<String, ContentDigest>,
+    digests: BTreeMap<String, Sha256Digest>,
     config: Option<Vec<u8>>,
     /// Paths touched by hotfixes, with the time of the hotfix that was last to do so.
     touched: BTreeMap<String, u64>,
@@ -169,13 +166,13 @@ impl Changes {
         Ok(known == Some(now))
     }
 
-    fn digest_in_pack(&self, path: &str) -> io::Result<Option<ContentDigest>> {
+    fn digest_in_pack(&self, path: &str) -> io::Result<Option<Sha256Digest>> {
         let Some(NodeKind::File { index, .. }) = self.pack.nodes.get(path).map(|node| &node.kind) else {
             return Ok(None);
         };
         let mut hash = HashWriter::default();
         self.pack.copy_entry(*index, &mut hash)?;
-        Ok(Some(hash.0.finalize().into()))
+        Ok(Some(hash.finish()))
     }
 
     /// All that the hotfixes changed against the pack, once the last one is applied.
@@ -267,24 +264,4 @@ fn read_config(home: &Path, private: &Private) -> Result<Option<Vec<u8>>, Proble
         )
         .because(error)),
     }
-}
-
-#[derive(Default)]
-struct HashWriter(Sha256);
-
-impl Write for HashWriter {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        self.0.update(buffer);
-        Ok(buffer.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-fn digest_of_file(path: &Path) -> io::Result<ContentDigest> {
-    let mut hash = HashWriter::default();
-    io::copy(&mut File::open(path)?, &mut hash)?;
-    Ok(hash.0.finalize().into())
 }

@@ -1,7 +1,7 @@
 //! Checksums of everything that goes in.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, BufReader, Write};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -33,21 +33,44 @@ pub async fn read_inputs(plan: &Plan, workspace: &Workspace) -> Result<InputDige
         let mut sha256 = Vec::new();
         for hotfix in &hotfixes {
             fs::copy(&hotfix.path, folder.join(&hotfix.file)).map_err(failed(&hotfix.path))?;
-            sha256.push(sha256_of(&folder.join(&hotfix.file)).map_err(failed(&hotfix.path))?);
+            sha256.push(hex_of(&folder.join(&hotfix.file)).map_err(failed(&hotfix.path))?);
         }
-        Ok(InputDigests { pack: sha256_of(&pack).map_err(failed(&pack))?, hotfixes: sha256 })
+        Ok(InputDigests { pack: hex_of(&pack).map_err(failed(&pack))?, hotfixes: sha256 })
     })
     .await
 }
 
-fn sha256_of(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 17];
-    loop {
-        match io::Read::read(&mut file, &mut buffer)? {
-            0 => return Ok(hex::encode(hash.finalize())),
-            read => hash.update(&buffer[..read]),
-        }
+fn hex_of(path: &Path) -> io::Result<String> {
+    digest_of_file(path).map(hex::encode)
+}
+
+/// A SHA-256.
+pub(crate) type Sha256Digest = [u8; 32];
+
+/// The SHA-256 of what is written to it.
+#[derive(Default)]
+pub(crate) struct HashWriter(Sha256);
+
+impl HashWriter {
+    pub(crate) fn finish(self) -> Sha256Digest {
+        self.0.finalize().into()
     }
+}
+
+impl Write for HashWriter {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.0.update(buffer);
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The SHA-256 of a file.
+pub(crate) fn digest_of_file(path: &Path) -> io::Result<Sha256Digest> {
+    let mut hash = HashWriter::default();
+    io::copy(&mut BufReader::with_capacity(1 << 17, File::open(path)?), &mut hash)?;
+    Ok(hash.finish())
 }

@@ -21,6 +21,15 @@ pub struct Labelled {
     pub labels: BTreeMap<String, String>,
 }
 
+impl Labelled {
+    /// The labels in an image configuration.
+    pub(crate) fn of(id: String, configuration: &Value) -> Self {
+        let labels = configuration.pointer("/config/Labels").and_then(Value::as_object).into_iter().flatten();
+        let labels = labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+        Self { id, labels: labels.collect() }
+    }
+}
+
 /// The image of the layout in `directory` that is called `tag`, or its only one, as a base.
 ///
 /// # Errors
@@ -56,9 +65,7 @@ pub fn open(directory: &Path, tag: Option<&str>) -> Result<BaseImage> {
 /// As [`open`].
 pub fn read_labels(directory: &Path, tag: Option<&str>) -> Result<Labelled> {
     let (descriptor, _, configuration) = image(directory, tag)?;
-    let labels = configuration.pointer("/config/Labels").and_then(Value::as_object).cloned().unwrap_or_default();
-    let labels = labels.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned())));
-    Ok(Labelled { id: descriptor.digest, labels: labels.collect() })
+    Ok(Labelled::of(descriptor.digest, &configuration))
 }
 
 fn image(directory: &Path, tag: Option<&str>) -> Result<(Descriptor, Manifest, Value)> {

@@ -50,17 +50,18 @@ fn start(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let runtime = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => {
-            output::error(
-                &cli.talk,
-                &["the program cannot be started".to_owned(), error.to_string()],
-                "check the limits of this user (ulimit)",
-            );
-            return DEFECT;
+            return cannot_start(&cli, "the program cannot be started", &error);
         }
     };
     let code = runtime.block_on(dispatch(&cli));
     runtime.shutdown_timeout(LAST_CALL);
     code
+}
+
+/// Says that the system does not give us what we need; returns the exit code.
+fn cannot_start(cli: &Cli, what: &str, error: &std::io::Error) -> u8 {
+    output::error(&cli.talk, &[what.to_owned(), error.to_string()], "check the limits of this user (ulimit)");
+    DEFECT
 }
 
 /// What asynchronous work runs on.
@@ -104,12 +105,7 @@ async fn run(cli: &Cli, apply: &Apply) -> u8 {
     let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,
         Err(error) => {
-            output::error(
-                &cli.talk,
-                &["signals cannot be received".to_owned(), error.to_string()],
-                "check the limits of this user (ulimit)",
-            );
-            return DEFECT;
+            return cannot_start(cli, "signals cannot be received", &error);
         }
     };
     if apply.password.is_some() {

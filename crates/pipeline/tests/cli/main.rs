@@ -9,6 +9,7 @@ mod full_size;
 mod inputs;
 mod interrupt;
 mod layout;
+mod layout_base;
 mod push;
 mod report;
 mod secrets;
