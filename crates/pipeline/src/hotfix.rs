@@ -120,6 +120,13 @@ impl Hotfix {
                 "give the hotfix the name that the vendor gave it",
             )
         })?;
+        // The name goes into logs, labels and the image's history.
+        if printable(name) != name {
+            return Err(Problem::new(
+                format!("the name of {shown} has characters that cannot be shown"),
+                "give the hotfix the name that the vendor gave it",
+            ));
+        }
         if !path.is_file() {
             return Err(Problem::new(
                 format!("{shown} is no hotfix: it is no file, or a link to none"),

@@ -152,3 +152,14 @@ fn what_macos_puts_beside_files_is_ignored() {
     let scenario = numbered(&[1]).with_file("hotfixes/._wso2am-4.1.0.10-hf-1.zip", "x");
     scenario.apply().succeeds().says("being no zip: ._wso2am-4.1.0.10-hf-1.zip");
 }
+
+#[test]
+fn a_name_that_could_fool_a_terminal_is_refused() {
+    for name in
+        ["wso2am-4.1.0.10-a\nb-hf-2.zip", "wso2am-4.1.0.10-\u{1b}[2J-hf-2.zip", "wso2am-4.1.0.10-\u{202e}-hf-2.zip"]
+    {
+        let scenario = numbered(&[1]).with_hotfix(2, |hotfix| hotfix.add("x", "y").name(name));
+        let run = scenario.apply().fails(5, "validate-sequence").says("has characters that cannot be shown");
+        run.does_not_say("\u{1b}").does_not_say("\u{202e}").does_not_say("a\nb");
+    }
+}
