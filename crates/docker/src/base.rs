@@ -1,5 +1,7 @@
 //! The image that others are put on: nothing, an image of an engine, or an image of an OCI layout.
 
+use std::fmt;
+
 use serde_json::{Map, Value};
 
 use crate::engine::Engine;
@@ -25,6 +27,33 @@ impl Platform {
             other => other,
         };
         Self { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: None }
+    }
+}
+
+impl std::str::FromStr for Platform {
+    type Err = String;
+
+    /// `linux/arm64` or `linux/arm/v7`, as `docker --platform` takes it.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let (os, architecture, variant) = match parts.as_slice() {
+            [os, architecture] => (os, architecture, None),
+            [os, architecture, variant] => (os, architecture, Some((*variant).to_owned())),
+            _ => return Err("expected a platform such as linux/amd64 or linux/arm64".to_owned()),
+        };
+        let is_word =
+            |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if !parts.iter().all(is_word) {
+            return Err("expected a platform such as linux/amd64 or linux/arm64".to_owned());
+        }
+        Ok(Self { os: (*os).to_owned(), architecture: (*architecture).to_owned(), variant })
+    }
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)?;
+        self.variant.iter().try_for_each(|variant| write!(f, "/{variant}"))
     }
 }
 

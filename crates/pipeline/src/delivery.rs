@@ -42,22 +42,22 @@ impl Destination {
     ///
     /// # Errors
     /// Where there is no such image.
-    pub async fn base(&self, plan: &Plan, cancel: &CancellationToken) -> Result<BaseImage, Problem> {
-        match (&plan.base, self) {
+    pub async fn base(&self, base: &BasePlan, cancel: &CancellationToken) -> Result<BaseImage, Problem> {
+        match (base, self) {
             (BasePlan::Scratch, _) => Ok(BaseImage::scratch()),
             (BasePlan::Layout(folder, tag), _) => oci_layout::open(folder, tag.as_deref()).map_err(|error| {
                 Problem::new(
-                    format!("the base image {} cannot be used", plan.base),
+                    format!("the base image {base} cannot be used"),
                     "give the folder of an OCI layout, and the tag of an image in it after a colon",
                 )
                 .because(error)
             }),
             (BasePlan::Engine(reference), Self::Engine(engine)) => {
-                let base = tokio::select! {
-                    base = engine.base(reference) => base,
+                let found = tokio::select! {
+                    found = engine.base(reference) => found,
                     () = cancel.cancelled() => Err(Error::Cancelled),
                 };
-                base.map_err(|error| {
+                found.map_err(|error| {
                     let hint = "check its name with --base-image, and the engine's way to the registry (docker pull)";
                     Problem::new(format!("the base image {reference} is not to be had"), hint).because(error)
                 })

@@ -8,7 +8,7 @@ use hotfix_docker::reference::ImageRef;
 
 use crate::credentials;
 use crate::pack::{Product, ProductPack};
-use crate::plan::{BasePlan, CredentialState, DEFAULT_BASE_IMAGE, image_version, split_layout};
+use crate::plan::{BasePlan, CredentialState, DEFAULT_BASE_IMAGE, Method, image_version, split_layout};
 use crate::request::{Output, Request};
 use crate::step::Problem;
 
@@ -16,8 +16,8 @@ use crate::step::Problem;
 pub(crate) struct Inputs {
     /// The pack.
     pub(crate) pack: ProductPack,
-    /// The base image.
-    pub(crate) base: BasePlan,
+    /// How the image is made.
+    pub(crate) method: Method,
 }
 
 impl Inputs {
@@ -32,7 +32,7 @@ impl Inputs {
         parse_tags(&request.tags)?;
         check_labels(&request.labels)?;
         check_product_home(request.product_home.as_deref())?;
-        let base = base(request)?;
+        let method = method(request)?;
         check_written_folders(request)?;
         if let Output::Layout(folder) = &request.output {
             if request.push {
@@ -49,7 +49,7 @@ impl Inputs {
                 .because(error)
             })?;
         }
-        Ok(Self { pack, base })
+        Ok(Self { pack, method })
     }
 }
 
@@ -118,6 +118,16 @@ fn check_product_home(home: Option<&str>) -> Result<(), Problem> {
             "give an absolute path without . and .., such as /home/wso2carbon/wso2am-4.1.0",
         )),
         _ => Ok(()),
+    }
+}
+
+fn method(request: &Request) -> Result<Method, Problem> {
+    let not_yet = |option: &str| Err(Problem::new(format!("{option} is not there yet"), "leave it away"));
+    match request {
+        Request { from_image: Some(_), .. } => not_yet("--from-image"),
+        Request { dockerfile: Some(_), .. } => not_yet("--dockerfile"),
+        Request { vendor_image: true, .. } => not_yet("--vendor-image"),
+        _ => base(request).map(Method::Base),
     }
 }
 

@@ -22,6 +22,7 @@ pub mod pipeline;
 pub mod placement;
 pub mod plan;
 pub mod process;
+pub mod recipe;
 pub mod recorder;
 pub mod redact;
 pub mod report;

@@ -1,15 +1,12 @@
 //! The steps in their order, and nothing else: `prepare` checks what can be checked before anything is unpacked,
 //! `execute` does the work.
 
-use hotfix_docker::base::BaseImage;
-
 use crate::checksums::{InputDigests, read_inputs};
 use crate::credentials::Credentials;
-use crate::delivery::{Destination, PushTarget, build, push_all, push_targets};
-use crate::image::assemble;
+use crate::delivery::{Destination, PushTarget, push_all, push_targets};
 use crate::patching::patch;
-use crate::placement::Placement;
 use crate::plan::Plan;
+use crate::recipe::Recipe;
 use crate::recorder::Recorder;
 use crate::report::ImageReport;
 use crate::step::{Failure, Step};
@@ -21,8 +18,7 @@ pub struct Prepared {
     plan: Plan,
     credentials: Option<Credentials>,
     destination: Destination,
-    base: BaseImage,
-    placement: Placement,
+    recipe: Recipe,
     push_targets: Vec<PushTarget>,
     digests: InputDigests,
     workspace: Workspace,
@@ -38,15 +34,14 @@ pub async fn prepare(
     recorder: &mut Recorder,
 ) -> Result<Prepared, Failure> {
     let destination = recorder.look_ahead(Step::BuildImage, async |_| Destination::connect(&plan).await).await?;
-    let base = recorder.look_ahead(Step::BuildImage, async |cancel| destination.base(&plan, &cancel).await).await?;
-    let placement = recorder.look_ahead(Step::BuildImage, async |_| Placement::find(&plan, &base).await).await?;
+    let recipe = Recipe::prepare(&plan, &destination, recorder).await?;
     let push_targets = recorder.look_ahead(Step::PushImage, async |_| push_targets(&plan, &destination).await).await?;
     let workspace = recorder.step(Step::ValidateInputs, || {
         Workspace::create(plan.request.workspace.as_deref(), plan.request.keep_workspace)
     })?;
     let digests = recorder.look_ahead(Step::ValidateInputs, async |_| read_inputs(&plan, &workspace).await).await?;
     recorder.inputs(plan.hotfixes.as_slice(), &digests);
-    Ok(Prepared { plan, credentials, destination, base, placement, push_targets, digests, workspace })
+    Ok(Prepared { plan, credentials, destination, recipe, push_targets, digests, workspace })
 }
 
 /// Unpacks, applies, builds and pushes.
@@ -54,17 +49,18 @@ pub async fn prepare(
 /// # Errors
 /// The step that failed. What the run made is gone again, but for a workspace that is to be kept.
 pub async fn execute(prepared: Prepared, recorder: &mut Recorder) -> Result<(), Failure> {
-    let Prepared { plan, credentials, destination, base, placement, push_targets, digests, workspace } = prepared;
+    let Prepared { plan, credentials, destination, recipe, push_targets, digests, workspace } = prepared;
     let patched = match &credentials {
         Some(credentials) if !plan.hotfixes.as_slice().is_empty() => {
             Some(patch(&plan, &workspace, credentials, recorder).await?)
         }
         _ => None,
     };
-    let base_name = base.name.clone();
-    let image = recorder.check(Step::BuildImage, || assemble(&plan, base, &placement, &digests, patched.as_ref()))?;
-    let (built, guard) =
-        recorder.run(Step::BuildImage, async |cancel| build(&destination, &plan, &image, &cancel).await).await?;
+    let (built, guard) = recorder
+        .run(Step::BuildImage, async |cancel| {
+            recipe.build(&plan, &destination, &digests, patched.as_ref(), &cancel).await
+        })
+        .await?;
     let digest = match &destination {
         Destination::Engine(engine) if plan.push => {
             let pushed = recorder
@@ -81,7 +77,7 @@ pub async fn execute(prepared: Prepared, recorder: &mut Recorder) -> Result<(), 
         tags: plan.tags.iter().map(ToString::to_string).collect(),
         id: built.id,
         digest,
-        base: base_name,
+        base: recipe.base_name().to_owned(),
         hotfix_layer_bytes: if patched.is_some() { built.layers.last().map_or(0, |layer| layer.size) } else { 0 },
     });
     Ok(())

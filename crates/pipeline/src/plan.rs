@@ -46,6 +46,19 @@ pub enum BasePlan {
     Layout(PathBuf, Option<String>),
 }
 
+/// How the image is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Method {
+    /// The product and the hotfixes are put on a base image.
+    Base(BasePlan),
+    /// The hotfixes are put on an image that holds the product.
+    FromImage(BasePlan),
+    /// The user's own Dockerfile.
+    Dockerfile(PathBuf),
+    /// The update tool's `create-docker`.
+    VendorTool,
+}
+
 /// Where the update tool comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -71,9 +84,9 @@ pub struct Plan {
     pub host: Host,
     /// Where the update tool comes from; none where no hotfix is applied.
     pub update_tool_source: Option<ToolSource>,
-    /// The base image.
+    /// How the image is made.
     #[serde(serialize_with = "as_text")]
-    pub base: BasePlan,
+    pub method: Method,
     /// Where the image goes.
     #[serde(serialize_with = "as_text")]
     pub output: Output,
@@ -118,7 +131,7 @@ impl Plan {
             hotfixes,
             host,
             update_tool_source,
-            base: inputs.base,
+            method: inputs.method,
             output: request.output.clone(),
             tags,
             push: request.push,
@@ -181,6 +194,17 @@ impl fmt::Display for BasePlan {
     }
 }
 
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Base(base) => write!(f, "on {base}"),
+            Self::FromImage(image) => write!(f, "from {image}, which holds the product"),
+            Self::Dockerfile(file) => write!(f, "by {}", file.display()),
+            Self::VendorTool => f.write_str("by the update tool's create-docker"),
+        }
+    }
+}
+
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pack = self.pack.path.file_name().unwrap_or_default().to_string_lossy();
@@ -207,7 +231,7 @@ impl fmt::Display for Plan {
             let title = if position == 0 { "hotfixes" } else { "" };
             writeln!(f, "{title:<10}{} {} ({})", hotfix.number, hotfix.file, ByteSize(hotfix.bytes))?;
         }
-        writeln!(f, "base      {}", self.base)?;
+        writeln!(f, "image     {}", self.method)?;
         writeln!(f, "disk      {} needed, {} free", ByteSize(self.disk_needed), ByteSize(self.disk_free))?;
         writeln!(f, "output    {}", self.output)?;
         let verb = if self.push { "tag, push" } else { "tag" };

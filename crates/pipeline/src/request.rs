@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hotfix_docker::base::Platform;
 use serde::Serialize;
 
 /// A run as the command line describes it. It holds no secret, so that Debug of it is safe to print.
@@ -20,6 +21,16 @@ pub struct Request {
     pub offline: bool,
     /// OS and Java to put the product on.
     pub base_image: Option<String>,
+    /// An image that already holds the product.
+    pub from_image: Option<String>,
+    /// The user's own Dockerfile.
+    pub dockerfile: Option<PathBuf>,
+    /// Its build arguments.
+    pub build_args: Vec<(String, String)>,
+    /// Whether the update tool builds the image.
+    pub vendor_image: bool,
+    /// Operating system and processor of the image.
+    pub platform: Option<Platform>,
     /// In place of the base's entry point.
     pub entrypoint: Option<Vec<String>>,
     /// Variables of the image.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use hotfix_docker::base::Platform;
 use secrecy::SecretString;
 
 use crate::credentials::{CredentialSources, PASSWORD_VARIABLE, USERNAME_VARIABLE};
@@ -174,6 +175,21 @@ pub struct Run {
 pub struct ImageOptions {
     #[arg(long, value_name = "REF", help = format!("OS and Java to put the product on; scratch for none, oci:DIR[:TAG] for a layout [default: {DEFAULT_BASE_IMAGE}, with --output oci:DIR scratch]"))]
     base_image: Option<String>,
+    /// An image that already holds the product, such as the vendor's own: only the hotfixes are added
+    #[arg(long, value_name = "REF", conflicts_with_all = ["base_image", "dockerfile", "vendor_image"])]
+    from_image: Option<String>,
+    /// A Dockerfile of your own; its folder and the hotfixed <product>-<version>/ are the context
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["base_image", "vendor_image"])]
+    dockerfile: Option<PathBuf>,
+    /// A build argument of the Dockerfile; without a value, that of the environment; can be given many times
+    #[arg(long, value_name = "K[=V]", requires = "dockerfile", value_parser = build_arg)]
+    build_arg: Vec<(String, String)>,
+    /// Let the update tool build the image (create-docker), as the old script did
+    #[arg(long, conflicts_with = "base_image")]
+    vendor_image: bool,
+    /// Platform of the image, such as linux/arm64 [default: that of the base image here]
+    #[arg(long, value_name = "OS/ARCH")]
+    platform: Option<Platform>,
     /// Entry point of the image, a JSON array [default: the base's]
     #[arg(long, value_name = "JSON", value_parser = json_strings)]
     entrypoint: Option<JsonStrings>,
@@ -241,6 +257,11 @@ impl Run {
             tool_credentials: self.tool_credentials,
             offline: self.offline,
             base_image: image.base_image.clone(),
+            from_image: image.from_image.clone(),
+            dockerfile: image.dockerfile.clone(),
+            build_args: image.build_arg.clone(),
+            vendor_image: image.vendor_image,
+            platform: image.platform.clone(),
             entrypoint: image.entrypoint.as_ref().map(|strings| strings.to_vec()),
             env: image.env.clone(),
             product_home: image.product_home.clone(),
@@ -264,6 +285,15 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     let (key, value) = pair.ok_or_else(|| "expected KEY=VALUE".to_owned())?;
     Ok((key.to_owned(), value.to_owned()))
+}
+
+/// As `docker build` takes it: a name alone passes the variable of the environment on.
+fn build_arg(text: &str) -> Result<(String, String), String> {
+    if text.contains('=') || text.is_empty() {
+        return key_value(text);
+    }
+    let value = std::env::var(text).map_err(|_| format!("expected KEY=VALUE: the environment has no {text}"))?;
+    Ok((text.to_owned(), value))
 }
 
 fn json_strings(text: &str) -> Result<JsonStrings, String> {
