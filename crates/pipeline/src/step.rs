@@ -132,6 +132,21 @@ impl Problem {
     pub fn hint(&self) -> &str {
         &self.hint
     }
+
+    /// Message and causes, a line each.
+    pub fn chain(&self) -> Vec<String> {
+        let mut lines = vec![self.to_string()];
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            let line = cause.to_string();
+            // Foreign errors often repeat what they wrap; once is enough.
+            if lines.last().is_none_or(|last| !last.contains(&line)) {
+                lines.push(line);
+            }
+            source = cause.source();
+        }
+        lines
+    }
 }
 
 impl fmt::Display for Problem {
@@ -168,17 +183,7 @@ impl Failure {
 
     /// Message and causes, a line each.
     pub fn chain(&self) -> Vec<String> {
-        let mut lines = vec![self.problem.to_string()];
-        let mut source = std::error::Error::source(&self.problem);
-        while let Some(cause) = source {
-            let line = cause.to_string();
-            // Foreign errors often repeat what they wrap; once is enough.
-            if lines.last().is_none_or(|last| !last.contains(&line)) {
-                lines.push(line);
-            }
-            source = cause.source();
-        }
-        lines
+        self.problem.chain()
     }
 }
 

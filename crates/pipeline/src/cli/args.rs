@@ -25,9 +25,14 @@ pub struct Cli {
     /// How to talk
     #[command(flatten)]
     pub talk: Talk,
+    /// File of settings, options by their long names [default: hotfix.toml in the current folder, if there]
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
+    pub config: Option<PathBuf>,
 }
 
 const EXIT_CODES: &str = "\
+Every option can also be set as HOTFIX_<OPTION> in the environment, or in hotfix.toml.
+
 Exit codes:
    0  done                             6  the update tool
    1  a defect of hotfix               7  conflicts
@@ -55,6 +60,12 @@ pub struct Talk {
     /// Form of the answer on stdout
     #[arg(long, global = true, value_enum, default_value = "text")]
     pub format: Format,
+}
+
+impl Default for Talk {
+    fn default() -> Self {
+        Self { verbose: 0, quiet: false, log_format: Format::Text, color: Color::Auto, format: Format::Text }
+    }
 }
 
 /// Text for people, JSON for programs.
@@ -153,7 +164,7 @@ pub struct Run {
     #[arg(index = 2)]
     pub hotfix_dir: PathBuf,
     /// Apply only hotfixes 1 to N; 0 builds the image without any
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number)]
     pub through: Option<u32>,
     /// How the update tool gets the credentials; flags are only for tools from before 2026, and visible to other users
     #[arg(long, value_enum, default_value = "env", value_name = "HOW")]
@@ -236,7 +247,7 @@ pub struct WorkOptions {
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = duration)]
     pub step_timeout: Duration,
     /// Bound on the unpacked pack
-    #[arg(long, value_name = "SIZE", default_value = "20GB")]
+    #[arg(long, value_name = "SIZE", default_value = "20GB", value_parser = size)]
     max_unpacked_size: ByteSize,
     /// Do not check the free disk
     #[arg(long)]
@@ -300,6 +311,14 @@ fn json_strings(text: &str) -> Result<JsonStrings, String> {
     let strings: Vec<String> = serde_json::from_str(text)
         .map_err(|_| r#"expected a JSON array of strings, such as ["/entrypoint.sh"]"#.to_owned())?;
     Ok(strings.into())
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "expected a whole number such as 3".to_owned())
+}
+
+fn size(text: &str) -> Result<ByteSize, String> {
+    text.parse().map_err(|_| "expected a size such as 20GB or 500MiB".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

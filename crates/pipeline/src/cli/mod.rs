@@ -1,6 +1,7 @@
 //! The command line, from arguments to exit code. All printing is here.
 
 mod args;
+mod config;
 mod output;
 
 use std::ffi::OsString;
@@ -9,8 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::credentials::Credentials;
 use crate::inputs::check_written_folders;
@@ -24,6 +24,7 @@ use crate::request::{Request, ToolCredentials};
 use crate::step::{DEFECT, DONE, Failure, Problem, Step, USAGE};
 
 use args::{Apply, Cli, Command, Format};
+use config::{Complete, Refusal};
 
 /// Threads that still work when everything is decided get this long.
 const LAST_CALL: Duration = Duration::from_millis(500);
@@ -35,16 +36,13 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 fn start(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let cli = match Cli::try_parse_from(arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
-            let code = if error.use_stderr() { USAGE } else { DONE };
-            // Nobody is left to be told that nobody reads.
-            let _ = error.print();
-            return code;
-        }
+    let Complete { cli, warnings, origins } = match config::complete(arguments, std::env::vars_os()) {
+        Ok(complete) => complete,
+        Err(refusal) => return refuse(refusal),
     };
     output::start_logging(&cli.talk);
+    warnings.iter().for_each(|warning| warn!("{warning}"));
+    origins.iter().for_each(|origin| debug!("{origin}"));
     // The update tool's files get the same permissions whoever runs us; what is secret is made private one by one.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let runtime = match runtime() {
@@ -56,6 +54,22 @@ fn start(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let code = runtime.block_on(dispatch(&cli));
     runtime.shutdown_timeout(LAST_CALL);
     code
+}
+
+/// Says why there is nothing to do, or shows the help that was asked for; returns the exit code.
+fn refuse(refusal: Refusal) -> u8 {
+    match refusal {
+        Refusal::Help(help) => {
+            // Nobody is left to be told that nobody reads.
+            let _ = help.print();
+            if help.use_stderr() { USAGE } else { DONE }
+        }
+        Refusal::Wrong(talk, problem) => {
+            output::start_logging(&talk);
+            output::error(&talk, &problem.chain(), problem.hint());
+            USAGE
+        }
+    }
 }
 
 /// Says that the system does not give us what we need; returns the exit code.

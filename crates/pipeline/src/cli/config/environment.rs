@@ -1,0 +1,103 @@
+//! Settings in the environment: `HOTFIX_BASE_IMAGE` for `--base-image`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+
+use super::options::{Kind, Options};
+use super::problem;
+use super::{Setting, Source};
+use crate::credentials::{PASSWORD_VARIABLE, USERNAME_VARIABLE};
+use crate::step::Problem;
+
+const PREFIX: &str = "HOTFIX_";
+const FLAG: &str = "expected true or false (1 or 0, yes or no)";
+/// Variables of other programs' making that say what an option says. They too are stronger than a file.
+const SAME_AS: [(&str, &str); 4] = [
+    ("username", USERNAME_VARIABLE),
+    ("password-file", PASSWORD_VARIABLE),
+    ("password-stdin", PASSWORD_VARIABLE),
+    ("color", "NO_COLOR"),
+];
+
+/// The variables of the environment. What is empty is not there: an unset variable of a pipeline is.
+pub(super) struct Environment(BTreeMap<String, OsString>);
+
+impl Environment {
+    pub(super) fn new(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
+        let named = variables.into_iter().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
+        Self(named.filter(|(_, value)| !value.is_empty()).collect())
+    }
+
+    /// The value of an option's variable.
+    pub(super) fn get(&self, option: &str) -> Option<&OsString> {
+        self.0.get(&variable(option))
+    }
+
+    /// Whether a variable of another name says what the option says.
+    pub(super) fn stands_for(&self, option: &str) -> bool {
+        SAME_AS.iter().any(|(name, variable)| *name == option && self.0.contains_key(*variable))
+    }
+
+    /// What the variables set, and what is wrong with them.
+    pub(super) fn settings(&self, options: &Options) -> Vec<Result<Setting, Problem>> {
+        let mut settings: Vec<_> =
+            options.names().into_iter().filter_map(|name| Some(setting(options, name, self.get(name)?))).collect();
+        if self.get("password").is_some() {
+            settings.push(Err(problem::password(&variable("password"))));
+        }
+        settings
+    }
+
+    /// Warnings about variables that nobody reads and that look like one of ours.
+    pub(super) fn mistyped(&self, options: &Options) -> Vec<String> {
+        let known = || options.names().into_iter().chain(["config"]).map(variable);
+        let ours = self.0.keys().filter(|name| name.starts_with(PREFIX) && !known().any(|known| known == **name));
+        let meant = |name: &String| {
+            known().map(|known| (distance(name, &known), known)).min().filter(|(far, known)| {
+                // A short name is soon like another one by chance.
+                *far <= 2 && far * 3 <= known.len() - PREFIX.len()
+            })
+        };
+        ours.filter_map(|name| meant(name).map(|(_, known)| format!("{name} is not read: did you mean {known}?")))
+            .collect()
+    }
+}
+
+/// The variable of an option.
+pub(super) fn variable(option: &str) -> String {
+    format!("{PREFIX}{}", option.to_uppercase().replace('-', "_"))
+}
+
+fn distance(one: &str, other: &str) -> usize {
+    strsim::osa_distance(one, other)
+}
+
+fn setting(options: &Options, name: &str, value: &OsString) -> Result<Setting, Problem> {
+    let place = variable(name);
+    let refuse = |expected: &str| problem::mismatch(options, &place, name, Some(&value.to_string_lossy()), expected);
+    let text = value.to_str().ok_or_else(|| refuse("expected text in UTF-8"))?;
+    let arguments = match options.kind(name).unwrap_or(Kind::One) {
+        Kind::Flag => vec![format!("--{name}"); truth(text).ok_or_else(|| refuse(FLAG))?.into()],
+        Kind::Count => {
+            let times = text.parse::<u8>().ok().or_else(|| truth(text).map(u8::from));
+            let times = times.ok_or_else(|| refuse("expected true, false or how many times (0 to 255)"))?;
+            vec![format!("--{name}"); times.into()]
+        }
+        Kind::One | Kind::Json => vec![format!("--{name}={text}")],
+        Kind::List | Kind::Pairs => {
+            text.lines().filter(|line| !line.trim().is_empty()).map(|line| format!("--{name}={line}")).collect()
+        }
+    };
+    for argument in &arguments {
+        options.check(name, argument).map_err(|error| problem::refused(options, &place, name, &error))?;
+    }
+    Ok(Setting { name: name.to_owned(), arguments, source: Source::Environment, place })
+}
+
+fn truth(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "true" | "1" | "yes" => Some(true),
+        "false" | "0" | "no" => Some(false),
+        _ => None,
+    }
+}

@@ -1,0 +1,176 @@
+//! The command line, completed from the environment and from `hotfix.toml`.
+//!
+//! A setting becomes the argument that the user could have typed, so that its meaning, its checks and its type are those
+//! of the option, and nothing is said twice.
+
+mod environment;
+mod file;
+mod options;
+mod problem;
+mod settle;
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
+
+use super::args::{Cli, Talk};
+use crate::step::Problem;
+use environment::{Environment, variable};
+use options::Options;
+
+/// The file that is read where none is named.
+const DEFAULT_FILE: &str = "hotfix.toml";
+
+/// A value of an option from elsewhere than the command line.
+struct Setting {
+    /// The option's long name.
+    name: String,
+    /// What the user could have typed; nothing for a flag that is off and for an empty list.
+    arguments: Vec<String>,
+    source: Source,
+    /// Where it is, as messages show it.
+    place: String,
+}
+
+impl Setting {
+    fn says_something(&self) -> bool {
+        !self.arguments.is_empty()
+    }
+}
+
+/// Where a setting comes from, beside the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Environment,
+    File,
+}
+
+/// The whole command line, and what is to be said of its making.
+pub(super) struct Complete {
+    /// What the user wants.
+    pub(super) cli: Cli,
+    /// Warnings.
+    pub(super) warnings: Vec<String>,
+    /// Which option was set where.
+    pub(super) origins: Vec<String>,
+}
+
+/// Why there is no command line.
+pub(super) enum Refusal {
+    /// The user asked for help or the version, or needs it.
+    Help(Box<clap::Error>),
+    /// Something is wrong, and how to say so.
+    Wrong(Talk, Box<Problem>),
+}
+
+/// The command line `arguments`, completed.
+pub(super) fn complete(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<Complete, Refusal> {
+    let typed: Vec<OsString> = arguments.into_iter().collect();
+    let environment = Environment::new(variables);
+    let matches = partial().try_get_matches_from(&typed).map_err(|error| refusal(&typed, error))?;
+    let (path, innermost) = innermost(&matches);
+    let options = Options::new(&path);
+    let given = given(&path, innermost);
+    let (settings, problems) = settings(&matches, &environment, &options);
+    let wrong = |problem: Problem, settings: &[Setting]| Refusal::Wrong(talk(&typed, settings), Box::new(problem));
+    if let Some(problem) = problems.into_iter().next() {
+        return Err(wrong(problem, &settle::strongest(settings, &given, &options)));
+    }
+    let settled = settle::settle(settings, &given, &options).map_err(|problem| wrong(problem, &[]))?;
+    let cli = Cli::try_parse_from(with(&typed, &settled)).map_err(|error| {
+        // Only where the command line is right by itself can a setting have to do with it.
+        let alone = Cli::try_parse_from(&typed).err();
+        let places: Vec<&str> = settled.iter().map(|setting| setting.place.as_str()).collect();
+        let places = if alone.is_some() { Vec::new() } else { places };
+        wrong(problem::command_line(&options, &alone.unwrap_or(error), &places), &settled)
+    })?;
+    let origins = settled.iter().map(|setting| format!("--{} is set by {}", setting.name, setting.place)).collect();
+    Ok(Complete { cli, warnings: environment.mistyped(&options), origins })
+}
+
+/// The definition of a command line that the settings will complete.
+fn partial() -> Command {
+    options::with_each_option(Cli::command(), |arg| arg.requires(options::none()))
+}
+
+fn refusal(typed: &[OsString], error: clap::Error) -> Refusal {
+    use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
+    match error.kind() {
+        DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand => Refusal::Help(Box::new(error)),
+        _ => {
+            let options =
+                forgiving(typed).map_or_else(|| Options::new(&[]), |matches| Options::new(&innermost(&matches).0));
+            Refusal::Wrong(talk(typed, &[]), Box::new(problem::command_line(&options, &error, &[])))
+        }
+    }
+}
+
+/// The command of this run, by names from the outside in, and what was given to it.
+fn innermost(matches: &ArgMatches) -> (Vec<&str>, &ArgMatches) {
+    let (mut path, mut here) = (Vec::new(), matches);
+    while let Some((name, inner)) = here.subcommand() {
+        path.push(name);
+        here = inner;
+    }
+    (path, here)
+}
+
+/// Long names of the options on the command line.
+fn given(path: &[&str], matches: &ArgMatches) -> BTreeSet<String> {
+    let mut root = Cli::command();
+    root.build();
+    let command = path.iter().fold(&root, |command, name| command.find_subcommand(name).unwrap_or(command));
+    let given = command
+        .get_arguments()
+        .filter(|arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine));
+    given.filter_map(options::setting_name).map(str::to_owned).collect()
+}
+
+/// Settings from everywhere, the stronger first, and what is wrong with others.
+fn settings(matches: &ArgMatches, environment: &Environment, options: &Options) -> (Vec<Setting>, Vec<Problem>) {
+    let mut read = environment.settings(options);
+    let (path, origin) = match (matches.get_one::<PathBuf>("config"), environment.get("config")) {
+        (Some(path), _) => (path.clone(), Some("command line".to_owned())),
+        (None, Some(path)) => (path.into(), Some(variable("config"))),
+        (None, None) => (DEFAULT_FILE.into(), None),
+    };
+    match file::text(Path::new(&path), origin.as_deref()) {
+        Ok(text) => read.extend(file::settings(&path.display().to_string(), &text, options)),
+        Err(problem) => read.push(Err(problem)),
+    }
+    let (mut settings, mut problems) = (Vec::new(), Vec::new());
+    for result in read {
+        match result {
+            Ok(setting) if setting.source == Source::File && environment.stands_for(&setting.name) => {}
+            Ok(setting) => settings.push(setting),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (settings, problems)
+}
+
+/// The command line with what `settings` say, before the `--` that ends the options.
+fn with(typed: &[OsString], settings: &[Setting]) -> Vec<OsString> {
+    let end = typed.iter().position(|argument| argument == "--").unwrap_or(typed.len());
+    let (options, rest) = typed.split_at(end);
+    let more = settings.iter().flat_map(|setting| &setting.arguments).map(OsString::from);
+    options.iter().cloned().chain(more).chain(rest.iter().cloned()).collect()
+}
+
+/// How to say that something is wrong, from what is right.
+fn talk(typed: &[OsString], settings: &[Setting]) -> Talk {
+    let matches = forgiving(&with(typed, settings));
+    matches.and_then(|matches| Talk::from_arg_matches(&matches).ok()).unwrap_or_default()
+}
+
+/// What can be understood of a command line that is wrong.
+fn forgiving(arguments: &[OsString]) -> Option<ArgMatches> {
+    let command = options::with_each_option(partial(), |arg| arg.required(false).conflicts_with(options::none()));
+    command.ignore_errors(true).try_get_matches_from(arguments).ok()
+}
