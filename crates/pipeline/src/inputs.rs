@@ -7,7 +7,7 @@ use hotfix_docker::oci_layout;
 use hotfix_docker::reference::ImageRef;
 
 use crate::credentials;
-use crate::pack::{Product, ProductPack};
+use crate::pack::{Product, ProductPack, printable};
 use crate::plan::{BasePlan, CredentialState, DEFAULT_BASE_IMAGE, Method, image_version, split_layout};
 use crate::request::{Output, Request};
 use crate::step::Problem;
@@ -30,6 +30,7 @@ impl Inputs {
         }
         // Parsed here so that a bad name fails in this step; the derived one follows once the sequence is known.
         parse_tags(&request.tags)?;
+        request.repository.as_deref().map_or(Ok(()), check_repository)?;
         check_labels(&request.labels)?;
         check_product_home(request.product_home.as_deref())?;
         let method = method(request)?;
@@ -182,11 +183,34 @@ fn parse_tags(tags: &[String]) -> Result<Vec<ImageRef>, Problem> {
                 hint,
             ));
         }
-        if !parsed.contains(&reference) {
+        let is_same = |other: &ImageRef| {
+            (other.registry(), other.repository(), other.tag())
+                == (reference.registry(), reference.repository(), reference.tag())
+        };
+        if !parsed.iter().any(is_same) {
             parsed.push(reference);
         }
     }
     Ok(parsed)
+}
+
+fn check_repository(repository: &str) -> Result<(), Problem> {
+    let last = repository.rsplit('/').next().unwrap_or(repository);
+    if repository.parse::<ImageRef>().is_ok() && last.contains([':', '@']) {
+        return Err(Problem::new(
+            format!(
+                "--repository {repository} has a tag or a digest, and the tag is derived: version, level, hotfixes"
+            ),
+            format!("give --tag {repository} for a name of your own, or a repository without a tag"),
+        ));
+    }
+    let reference: Result<ImageRef, _> = format!("{repository}:tag").parse();
+    reference.map(drop).map_err(|_| {
+        Problem::new(
+            format!("--repository {} is no name of a repository", printable(repository)),
+            "give lower-case letters, digits and . _ - with / between parts, such as registry.example.org/team/wso2am",
+        )
+    })
 }
 
 /// Free disk where the workspace will be, in bytes; a problem where it is less than `needed`.

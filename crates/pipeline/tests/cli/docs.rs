@@ -8,13 +8,13 @@ use hotfix_pipeline::step::Step;
 
 use crate::support::Scenario;
 
-fn document(name: &str) -> String {
+pub fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// `--long-options` in a text.
-fn options(text: &str) -> BTreeSet<String> {
+pub fn options(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_lowercase() || c == '-';
     let starts = text.match_indices("--").map(|(at, _)| &text[at..]);
     let names =
@@ -29,7 +29,7 @@ fn every_option_in_the_documents_exists() {
     let known = options(&help);
     // Of cargo, in the commands that try it out.
     let of_others = ["--workspace", "--path"].map(str::to_owned);
-    for name in ["README.md", "docs/guide.md"] {
+    for name in ["README.md", "docs/guide.md", "docs/configuration.md"] {
         let unknown: Vec<_> =
             options(&document(name)).into_iter().filter(|o| !known.contains(o) && !of_others.contains(o)).collect();
         assert!(unknown.is_empty(), "{name} names options that do not exist: {unknown:?}");

@@ -145,7 +145,6 @@ fn names_of_images_that_docker_would_refuse() {
     };
     run(&["-t", "team/UPPER:1"]).says("'team/UPPER:1' is not an image reference");
     run(&["-t", "x@sha256:1"]).says("x@sha256:1");
-    run(&["--repository", "a b"]).says("a tag of the image cannot be used");
     run(&["--base-image", "no good"]).says("the name of the base image cannot be used");
     run(&["--label", "hotfix.applied=[]"]).says("the label hotfix.applied is given by hotfix itself");
     run(&["--product-home", "relative"]).says("--product-home relative is no place in an image");

@@ -2,6 +2,8 @@
 
 mod support;
 
+mod config;
+mod config_examples;
 mod credentials;
 mod docs;
 mod engine;
@@ -10,6 +12,7 @@ mod inputs;
 mod interrupt;
 mod layout;
 mod layout_base;
+mod names;
 mod push;
 mod report;
 mod secrets;

@@ -21,12 +21,16 @@ fn wrong_usage_is_exit_code_2_and_says_what_was_expected() {
         (vec!["apply", pack, "hotfixes", "--max-unpacked-size", "big"], "--max-unpacked-size"),
         (vec!["apply", pack, "hotfixes", "-q", "-v"], "cannot be used with"),
         (vec!["apply", pack, "hotfixes", "--password-stdin", "--password-file", "x"], "cannot be used with"),
-        (vec!["apply", pack, "hotfixes", "--tool-credentials", "magic"], "possible values: env, flags"),
+        (vec!["apply", pack, "hotfixes", "--tool-credentials", "magic"], "expected env or flags"),
         (vec!["plan", pack, "hotfixes", "--tga", "x"], "unexpected argument '--tga'"),
         (vec!["inspect"], "<IMAGE>"),
     ] {
         let run = scenario.run(&arguments);
         assert_eq!(run.code, Some(2), "{arguments:?}: {}", run.stderr);
+        let lines: Vec<&str> = run.stderr.lines().collect();
+        let is_help = arguments.is_empty();
+        assert!(is_help || lines.len() == 2 && lines[0].starts_with("error: command line: "), "{}", run.stderr);
+        assert!(is_help || lines[1].starts_with("  next: "), "{}", run.stderr);
         run.says(words).prints("").leaves_nothing();
     }
 }
@@ -58,7 +62,7 @@ fn a_plan_says_what_apply_would_do_and_writes_nothing() {
         "product   wso2am 4.1.0 at update level 10",
         "hotfixes  1 wso2am-4.1.0.10-hf-1.zip",
         "          3 wso2am-4.1.0.10-hf-3.zip",
-        "base      eclipse-temurin:11-jdk",
+        "image     on eclipse-temurin:11-jdk",
         "output    docker",
         "tag, push r.example.org/t/am:1",
     ] {
@@ -77,7 +81,7 @@ fn a_dry_run_is_a_plan() {
     let (mut plan, mut dry_plan) = (json(&planned), json(&dry.stdout));
     for plan in [&mut plan, &mut dry_plan] {
         // Those two depend on the output, which a scenario's apply chooses for itself, and on the moment.
-        ["disk_free", "output", "base"].iter().for_each(|key| plan[*key] = serde_json::Value::Null);
+        ["disk_free", "output", "method"].iter().for_each(|key| plan[*key] = serde_json::Value::Null);
     }
     assert_eq!(plan, dry_plan);
     assert_eq!(plan["product"], serde_json::json!({ "name": "wso2am", "version": "4.1.0", "update_level": 10 }));

@@ -33,11 +33,6 @@ impl Environment {
         self.0.get(&variable(option))
     }
 
-    /// Whether a variable of another name says what the option says.
-    pub(super) fn stands_for(&self, option: &str) -> bool {
-        SAME_AS.iter().any(|(name, variable)| *name == option && self.0.contains_key(*variable))
-    }
-
     /// What the variables set, and what is wrong with them.
     pub(super) fn settings(&self, options: &Options) -> Vec<Result<Setting, Problem>> {
         let mut settings: Vec<_> =
@@ -45,6 +40,12 @@ impl Environment {
         if self.get("password").is_some() {
             settings.push(Err(problem::password(&variable("password"))));
         }
+        // They say nothing to the command line: who reads them does so anyway.
+        let stand_ins = SAME_AS.iter().filter(|(_, variable)| self.0.contains_key(*variable));
+        settings.extend(stand_ins.map(|(name, variable)| {
+            let (name, place) = ((*name).to_owned(), (*variable).to_owned());
+            Ok(Setting { name, arguments: Vec::new(), source: Source::Environment, place })
+        }));
         settings
     }
 

@@ -147,7 +147,6 @@ fn settings(matches: &ArgMatches, environment: &Environment, options: &Options) 
     let (mut settings, mut problems) = (Vec::new(), Vec::new());
     for result in read {
         match result {
-            Ok(setting) if setting.source == Source::File && environment.stands_for(&setting.name) => {}
             Ok(setting) => settings.push(setting),
             Err(problem) => problems.push(problem),
         }

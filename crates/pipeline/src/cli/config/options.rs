@@ -175,7 +175,7 @@ fn commands(mut root: Command) -> Vec<(Vec<String>, Command)> {
         if inner.is_empty() {
             found.push((path, command.clone()));
         }
-        open.extend(inner);
+        open.extend(inner.into_iter().rev());
     }
     found
 }

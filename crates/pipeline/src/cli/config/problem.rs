@@ -4,6 +4,7 @@ use clap::error::{ContextKind, ContextValue};
 
 use super::options::{Options, long_name};
 use crate::credentials::PASSWORD_VARIABLE;
+use crate::pack::printable;
 use crate::step::Problem;
 
 /// A key that no command has.
@@ -62,15 +63,9 @@ pub(super) fn command_line(options: &Options, error: &clap::Error, places: &[&st
     at(&place, &message, hint.unwrap_or_else(|| "see 'hotfix --help'".to_owned()))
 }
 
-/// Another thing that is wrong at `place`.
+/// Something that is wrong at `place`. Keys and values can hold what would fool a terminal.
 pub(super) fn at(place: &str, message: &str, hint: impl AsRef<str>) -> Problem {
     Problem::new(printable(&format!("{place}: {message}")), printable(hint.as_ref()))
-}
-
-/// Keys and values can hold what would fool a terminal.
-fn printable(text: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(escaped).collect()
 }
 
 fn correct_it(options: &Options, name: &str) -> String {
