@@ -37,6 +37,9 @@ fn the_example_is_a_good_file() {
     for line in ["image     on eclipse-temurin:11-jdk", "tag       registry.example.org/team/wso2am:4.1.0.10-hf3"] {
         assert!(run.stdout.contains(line), "{line:?} is not in:\n{}", run.stdout);
     }
+    let scenario = scenario.env("HOTFIX_PUSH", "true").args(["-v"]);
+    let run = scenario.plan().says("--push is set by HOTFIX_PUSH");
+    assert!(run.stdout.contains("tag, push registry.example.org/team/wso2am:4.1.0.10-hf3"), "{}", run.stdout);
     let run = scenario.run(&["inspect", "oci:missing"]);
     assert_eq!(run.code, Some(4), "{}", run.stderr);
 }

@@ -3,6 +3,7 @@
 mod support;
 
 mod config;
+mod config_errors;
 mod config_examples;
 mod credentials;
 mod docs;

@@ -102,3 +102,20 @@ fn truth(text: &str) -> Option<bool> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_text_is_refused_where_it_is_read() {
+        use std::os::unix::ffi::OsStringExt;
+        let environment = Environment::new([
+            ("HOTFIX_REPORT".into(), OsString::from_vec(vec![b'a', 0xff])),
+            (OsString::from_vec(vec![0xff]), "x".into()),
+        ]);
+        let settings = environment.settings(&Options::new(&["plan"]));
+        let [Err(problem)] = settings.as_slice() else { panic!("one problem and nothing else") };
+        assert!(problem.to_string().ends_with("for 'report': expected text in UTF-8"), "{problem}");
+    }
+}

@@ -78,10 +78,11 @@ impl Options {
         })
     }
 
-    /// Whether the command line would take `argument`, `--name=value`.
+    /// Whether the command line would take `argument`, `--name=value`. Values for other commands are left to those: they may
+    /// need what is not there now.
     pub(super) fn check(&self, name: &str, argument: &str) -> Result<(), clap::Error> {
         match self.probe(name, &[argument.to_owned()]) {
-            Err(error) if error.kind() != ErrorKind::MissingRequiredArgument => Err(error),
+            Err(error) if self.apply_here(name) && error.kind() != ErrorKind::MissingRequiredArgument => Err(error),
             _ => Ok(()),
         }
     }

@@ -1,0 +1,180 @@
+//! What is wrong in `hotfix.toml` and in the environment, and how it is said.
+
+use crate::config::{FILE, with_file};
+use crate::support::Scenario;
+use crate::support::scenario::Run;
+
+/// The run is refused with this error and this hint, and nothing is done.
+#[track_caller]
+fn refused(run: Run<'_>, error: &str, hint: &str) {
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    assert_eq!(run.stderr, format!("error: {error}\n  next: {hint}\n"));
+    run.prints("").leaves_nothing();
+}
+
+#[test]
+fn two_rivals_in_one_source_are_wrong_wherever_they_are() {
+    refused(
+        with_file("base-image = 'scratch'\ndockerfile = 'x'").plan(),
+        "hotfix.toml:2:1: 'dockerfile' cannot be used with 'base-image' (hotfix.toml:1:1)",
+        "keep one of the two",
+    );
+    refused(
+        Scenario::new().env("HOTFIX_TAG", "x").env("HOTFIX_REPOSITORY", "y").plan(),
+        "HOTFIX_TAG: 'tag' cannot be used with 'repository' (HOTFIX_REPOSITORY)",
+        "keep one of the two",
+    );
+    refused(
+        with_file("password-stdin = true\npassword-file = 'x'").plan(),
+        "hotfix.toml:2:1: 'password-file' cannot be used with 'password-stdin' (hotfix.toml:1:1)",
+        "keep one of the two",
+    );
+}
+
+#[test]
+fn an_option_that_needs_another_one_says_so() {
+    refused(
+        with_file("\nbuild-arg = 'A=b'").plan(),
+        "hotfix.toml:2:1: 'build-arg' needs 'dockerfile'",
+        "set 'dockerfile' too, or leave 'build-arg' away",
+    );
+    let run = with_file("offline = true").args(["--build-arg", "A=b"]);
+    let run = run.plan();
+    assert_eq!(run.code, Some(2));
+    run.says("error: command line: the following required arguments were not provided: --dockerfile <FILE>");
+}
+
+#[test]
+fn a_value_is_refused_alike_from_everywhere() {
+    let expected = "expected a time such as 30m, 90s or 1h30m";
+    let hint = "correct it there; 'hotfix plan --help' describes --step-timeout";
+    refused(
+        with_file("offline = true\nstep-timeout = 'soon'").plan(),
+        &format!("hotfix.toml:2:16: invalid value 'soon' for 'step-timeout': {expected}"),
+        hint,
+    );
+    refused(
+        Scenario::new().env("HOTFIX_STEP_TIMEOUT", "soon").plan(),
+        &format!("HOTFIX_STEP_TIMEOUT: invalid value 'soon' for 'step-timeout': {expected}"),
+        hint,
+    );
+    refused(
+        Scenario::new().args(["--step-timeout", "soon"]).plan(),
+        &format!("command line: invalid value 'soon' for '--step-timeout <TIME>': {expected}"),
+        hint,
+    );
+}
+
+#[test]
+fn a_value_of_a_wrong_type_is_told_what_was_expected() {
+    for (text, place, words) in [
+        ("push = 'yes'", "1:8", "for 'push': expected true or false, found text"),
+        ("\ntag = ['a', 1.5]", "2:13", "for 'tag': expected text or a list of texts, found a number with a fraction"),
+        ("base-image = ['a']", "1:14", "for 'base-image': expected text or a whole number, found a list"),
+        (
+            "env = { A = [] }",
+            "1:13",
+            "for 'env': expected a table { KEY = \"VALUE\" }, or a list of \"KEY=VALUE\", found a list",
+        ),
+        ("label.a.b = 'x'", "1:7", "for 'label': expected a table"),
+        ("env = 'A'", "1:7", "invalid value 'A' for 'env': expected KEY=VALUE"),
+        ("verbose = 300", "1:11", "expected true, false or how many times (0 to 255), found another number"),
+        ("through = -1", "1:11", "invalid value '-1' for 'through': expected a whole number such as 3"),
+        ("max-unpacked-size = 'big'", "1:21", "expected a size such as 20GB"),
+        ("color = 'sometimes'", "1:9", "invalid value 'sometimes' for 'color': expected auto, always or never"),
+        ("entrypoint = 1979-05-27", "1:14", "expected a list of texts, found a date"),
+        ("report = ''", "1:10", "invalid value '' for 'report': expected a value"),
+    ] {
+        let scenario = with_file(text);
+        let run = scenario.plan();
+        assert_eq!(run.code, Some(2), "{text}: {}", run.stderr);
+        run.says(&format!("error: hotfix.toml:{place}: invalid value"))
+            .says(words)
+            .says("\n  next: correct it there; ");
+    }
+    for (variable, value, words) in [
+        ("HOTFIX_PUSH", "maybe", "invalid value 'maybe' for 'push': expected true or false (1 or 0, yes or no)"),
+        ("HOTFIX_VERBOSE", "much", "expected true, false or how many times"),
+        ("HOTFIX_LABEL", "a=b\nc", "invalid value 'c' for 'label': expected KEY=VALUE"),
+        ("HOTFIX_LOG_FORMAT", "xml", "invalid value 'xml' for 'log-format': expected text or json"),
+    ] {
+        let scenario = Scenario::new().env(variable, value);
+        let run = scenario.plan();
+        assert_eq!(run.code, Some(2), "{variable}: {}", run.stderr);
+        run.says(&format!("error: {variable}: ")).says(words);
+    }
+}
+
+#[test]
+fn an_unknown_key_is_told_the_nearest() {
+    let unknown = |text: &str, error: &str, hint: &str| refused(with_file(text).plan(), error, hint);
+    unknown("\n\nbase-imge = 1", "hotfix.toml:3:1: unknown key 'base-imge'", "did you mean 'base-image'?");
+    unknown("BASE_IMAGE = 1", "hotfix.toml:1:1: unknown key 'BASE_IMAGE'", "did you mean 'base-image'?");
+    let nothing_like_it = "keys are the long names of options: see 'hotfix apply --help'";
+    unknown("wobbly-thing = 1", "hotfix.toml:1:1: unknown key 'wobbly-thing'", nothing_like_it);
+    unknown("\"\\u001b[2J\" = 1", "hotfix.toml:1:1: unknown key '\\u{1b}[2J'", nothing_like_it);
+    unknown("[apply]\ntag = 'x'", "hotfix.toml:1:2: unknown key 'apply'", nothing_like_it);
+    unknown("pack = 'x'", "hotfix.toml:1:1: unknown key 'pack'", "give PACK on the command line: it is no option");
+    unknown(
+        "hotfix-dir = 'x'",
+        "hotfix.toml:1:1: unknown key 'hotfix-dir'",
+        "give HOTFIX_DIR on the command line: it is no option",
+    );
+    unknown(
+        "config = 'x'",
+        "hotfix.toml:1:1: unknown key 'config'",
+        "give it as --config or HOTFIX_CONFIG: a file cannot name another one",
+    );
+    unknown("help = true", "hotfix.toml:1:1: unknown key 'help'", nothing_like_it);
+}
+
+#[test]
+fn broken_toml_is_told_where_and_its_text_is_not_shown() {
+    refused(
+        with_file("offline = true\nx = = 'hush'").plan(),
+        "hotfix.toml:2:5: extra `=`, expected nothing",
+        "correct the TOML there",
+    );
+    let run = with_file("tag = 'a'\ntag = 'b'");
+    let run = run.plan();
+    assert_eq!(run.code, Some(2));
+    run.says("error: hotfix.toml:2:1: duplicate key");
+}
+
+#[test]
+fn a_password_is_no_setting() {
+    let hint = "put it into a file and set 'password-file', or into the variable UPDATE_TOOL_PASSWORD";
+    refused(with_file("password = 'hush'").plan(), "hotfix.toml:1:1: a password is never a setting", hint);
+    refused(
+        Scenario::new().env("HOTFIX_PASSWORD", "hush").plan(),
+        "HOTFIX_PASSWORD: a password is never a setting",
+        hint,
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read() {
+    let fails = |scenario: Scenario, words: &str| {
+        let run = scenario.plan();
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        run.says(words).says("next: give a readable file of settings, or none").prints("").leaves_nothing();
+    };
+    let missing = "the file of settings none.toml cannot be read\n  cause: No such file";
+    fails(Scenario::new().args(["--config", "none.toml"]), &format!("error: command line: {missing}"));
+    fails(Scenario::new().env("HOTFIX_CONFIG", "none.toml"), &format!("error: HOTFIX_CONFIG: {missing}"));
+    fails(Scenario::new().args(["--config", "packs"]), "the file of settings packs cannot be read");
+    fails(
+        Scenario::new().with_file(FILE, b"tag = '\xff'"),
+        "error: the file of settings hotfix.toml is no text in UTF-8",
+    );
+}
+
+#[test]
+fn a_variable_that_is_nearly_ours_is_warned_of() {
+    let scenario = Scenario::new().env("HOTFIX_BASE_IMGE", "x").env("HOTFIX_TAGS", "x").env("HOTFIX_REPORTS", "");
+    let run = scenario.plan().says("HOTFIX_BASE_IMGE is not read: did you mean HOTFIX_BASE_IMAGE?");
+    run.says("HOTFIX_TAGS is not read: did you mean HOTFIX_TAG?").does_not_say("HOTFIX_REPORTS");
+    let scenario =
+        Scenario::new().env("HOTFIX_TESTS_REQUIRE_ENGINE", "1").env("HOTFIX_CI", "1").env("HOTFIX_VERSION", "1");
+    scenario.plan().does_not_say("HOTFIX_");
+}
