@@ -157,7 +157,9 @@ fn index_in(manifest: &RawManifest) -> Option<Index> {
 }
 
 fn choose(reference: &ImageRef, index: Index, wanted: &Platform) -> Result<String> {
-    let there: Vec<String> = index.manifests.iter().filter_map(Descriptor::platform).map(|p| p.to_string()).collect();
+    let there = index.manifests.iter().filter_map(Descriptor::platform);
+    // Signatures and the like stand there too, for no platform.
+    let there: Vec<String> = there.filter(|platform| platform.os != "unknown").map(|p| p.to_string()).collect();
     let found = index.manifests.into_iter().find(|manifest| manifest.is_for(wanted));
     found.map(|manifest| manifest.digest).ok_or_else(|| {
         let reason = format!("it is not for {wanted}, only for {}", there.join(", "));

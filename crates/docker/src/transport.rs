@@ -1,6 +1,5 @@
 //! HTTP to registries: one TLS, one set of limits, and failures in words.
 
-use std::error::Error as _;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Once;
@@ -64,18 +63,15 @@ pub(crate) fn lost(registry: &str, error: reqwest::Error) -> Error {
 }
 
 /// What is wrong with the other side's certificate, where that is the reason.
-fn certificate_error(error: &reqwest::Error) -> Option<String> {
-    let mut source = error.source();
-    while let Some(error) = source {
-        // An I/O error's source is that of the error in it, which would be passed over.
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let tls = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()).or_else(|| error.downcast_ref());
-        if let Some(tls @ rustls::Error::InvalidCertificate(_)) = tls {
-            return Some(tls.to_string());
-        }
-        source = error.source();
+fn certificate_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(tls @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+        return Some(tls.to_string());
     }
-    None
+    // The source of an I/O error is that of the error in it, which would be passed over.
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => certificate_error(inner),
+        None => certificate_error(error.source()?),
+    }
 }
 
 /// What is wanted of a repository.
