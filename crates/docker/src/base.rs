@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::engine::Engine;
 use crate::oci_layout::LayoutImage;
+use crate::reference::ImageRef;
 
 /// Operating system and processor of an image, in the words of the OCI image specification.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +28,17 @@ impl Platform {
             other => other,
         };
         Self { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: None }
+    }
+}
+
+impl Platform {
+    /// Whether an image for this platform is one for `wanted`, which need not name a variant.
+    pub(crate) fn suits(&self, wanted: &Self) -> bool {
+        // All 64-bit ARM processors are at least `v8`, so it is often left out.
+        let variant = |of: &Self| of.variant.clone().or_else(|| (of.architecture == "arm64").then(|| "v8".to_owned()));
+        self.os == wanted.os
+            && self.architecture == wanted.architecture
+            && (wanted.variant.is_none() || variant(self) == variant(wanted))
     }
 }
 
@@ -103,6 +115,14 @@ impl BaseImage {
             history: Vec::new(),
             diff_ids: Vec::new(),
             source: Source::Scratch,
+        }
+    }
+
+    /// The reference that it was fetched by from its registry, if it was.
+    pub fn origin(&self) -> Option<&ImageRef> {
+        match &self.source {
+            Source::Layout(layout) => layout.origin.as_ref(),
+            Source::Scratch | Source::Engine { .. } => None,
         }
     }
 

@@ -56,6 +56,22 @@ pub enum Error {
         /// What the connection said.
         source: BoxError,
     },
+    /// The registry's certificate is not signed by an authority that is known here.
+    #[error("the certificate of the registry {registry} is not trusted")]
+    Untrusted {
+        /// Host and port of the registry.
+        registry: String,
+        /// What is wrong with it.
+        source: BoxError,
+    },
+    /// A certificate that the user has put there for a registry cannot be used.
+    #[error("the certificate {} cannot be used: {reason}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The registry knows who we are, or does not, and says no.
     #[error("the registry {registry} does not allow {action}: {reason}")]
     Denied {
@@ -83,6 +99,14 @@ pub enum Error {
         registry: String,
         /// What the file or the helper said.
         reason: String,
+    },
+    /// The registry has no such image.
+    #[error("the registry {registry} has no image {image}")]
+    NotInRegistry {
+        /// Host and port of the registry.
+        registry: String,
+        /// The image as it was looked for.
+        image: String,
     },
     /// A folder is no OCI layout, or a damaged one.
     #[error("{} is not a usable OCI layout: {reason}", path.display())]

@@ -7,8 +7,11 @@
 pub mod auth;
 pub mod base;
 mod cancel;
+mod certificates;
+mod credential_helper;
 pub mod engine;
 pub mod error;
+pub mod fetch;
 mod gzip;
 mod hashing;
 pub mod image;
@@ -21,5 +24,9 @@ pub mod push;
 pub mod reference;
 pub mod registry;
 pub mod registry_tag;
+mod repository;
+mod token;
+mod transport;
+pub mod upload;
 
 pub use error::{Error, Result};

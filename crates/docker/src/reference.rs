@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use oci_client::Reference;
+use oci_spec::distribution::Reference;
 
 use crate::{Error, Result};
 
@@ -35,6 +35,11 @@ impl ImageRef {
     /// The digest, `sha256:…`, where the reference has one.
     pub fn digest(&self) -> Option<&str> {
         self.full.digest()
+    }
+
+    /// What it is called in its repository: the digest where it has one, else the tag.
+    pub(crate) fn tag_or_digest(&self) -> &str {
+        self.digest().or(self.tag()).unwrap_or("latest")
     }
 
     /// The name without tag and digest, as it was given.

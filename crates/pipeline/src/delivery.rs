@@ -1,21 +1,23 @@
-//! The image to where it goes: engine or layout, its tags, its registries. What fails is undone.
+//! The image to where it goes: engine or layout, and its tags. What fails is undone.
 
 use std::collections::HashSet;
 
 use hotfix_docker::Error;
-use hotfix_docker::auth::{Credentials, credentials_for};
-use hotfix_docker::base::BaseImage;
+use hotfix_docker::auth::credentials_for;
+use hotfix_docker::base::{BaseImage, Platform};
 use hotfix_docker::engine::Engine;
 use hotfix_docker::image::{BuiltImage, Image};
+use hotfix_docker::oci_layout::{self, LayoutGuard};
 use hotfix_docker::reference::ImageRef;
-use hotfix_docker::registry_tag::TagState;
-use hotfix_docker::{load, oci_layout, push, registry};
+use hotfix_docker::{fetch, load};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::plan::{BasePlan, Plan};
+use crate::registry_hint::hint;
 use crate::request::Output;
 use crate::step::Problem;
+use crate::workspace::Workspace;
 
 /// Where the image goes, found and ready.
 #[derive(Debug)]
@@ -38,11 +40,17 @@ impl Destination {
         }
     }
 
-    /// The base image, pulled where the engine lacks it.
+    /// The base image, pulled where the engine lacks it; without an engine it is fetched into the workspace.
     ///
     /// # Errors
     /// Where there is no such image.
-    pub async fn base(&self, base: &BasePlan, cancel: &CancellationToken) -> Result<BaseImage, Problem> {
+    pub async fn base(
+        &self,
+        base: &BasePlan,
+        platform: Option<&Platform>,
+        workspace: &Workspace,
+        cancel: &CancellationToken,
+    ) -> Result<BaseImage, Problem> {
         match (base, self) {
             (BasePlan::Scratch, _) => Ok(BaseImage::scratch()),
             (BasePlan::Layout(folder, tag), _) => oci_layout::open(folder, tag.as_deref()).map_err(|error| {
@@ -62,14 +70,17 @@ impl Destination {
                     Problem::new(format!("the base image {reference} is not to be had"), hint).because(error)
                 })
             }
-            // Refused when the plan was made.
-            (BasePlan::Engine(reference), Self::Layout(_)) => {
-                Err(Problem::new(format!("{reference} is in an engine"), "give --output docker"))
+            (BasePlan::Engine(reference) | BasePlan::Registry(reference), _) => {
+                let fetched = fetch_base(reference, platform, workspace, cancel).await;
+                fetched.map_err(|error| {
+                    let hint = hint(reference.registry(), &error);
+                    Problem::new(format!("the base image {reference} is not to be had"), hint).because(error)
+                })
             }
         }
     }
 
-    /// Builds the image, without any name yet in an engine.
+    /// Builds the image and gives it its names; what was done before a failure is undone.
     ///
     /// # Errors
     /// Where engine or disk fail.
@@ -78,16 +89,73 @@ impl Destination {
         image: &Image,
         tags: &[ImageRef],
         cancel: &CancellationToken,
-    ) -> Result<BuiltImage, Problem> {
+    ) -> Result<(BuiltImage, Guard), Problem> {
         match self {
-            Self::Engine(engine) => load::load(engine, image, cancel).await.map_err(engine_problem),
-            Self::Layout(folder) => oci_layout::write(folder, image, tags, cancel).await.map_err(|error| {
-                Problem::new(
-                    format!("the image could not be written to {}", folder.display()),
-                    "check the disk and the permissions of the folder",
-                )
-                .because(error)
-            }),
+            Self::Engine(engine) => {
+                let guard = TagGuard::note(engine, tags).await?;
+                let built = load::load(engine, image, cancel).await.map_err(engine_problem)?;
+                guard.tag_or_undo(&built, cancel).await?;
+                Ok((built, guard.into()))
+            }
+            Self::Layout(folder) => {
+                let written = oci_layout::write(folder, image, tags, cancel).await.map_err(|error| {
+                    Problem::new(
+                        format!("the image could not be written to {}", folder.display()),
+                        "check the disk and the permissions of the folder",
+                    )
+                    .because(error)
+                });
+                written.map(|(built, guard)| (built, guard.into()))
+            }
+        }
+    }
+}
+
+async fn fetch_base(
+    reference: &ImageRef,
+    platform: Option<&Platform>,
+    workspace: &Workspace,
+    cancel: &CancellationToken,
+) -> Result<BaseImage, Error> {
+    let credentials = credentials_for(reference.registry()).await?;
+    fetch::fetch(reference, &credentials, platform, &workspace.base(), cancel).await
+}
+
+/// What undoes the delivery of an image, until all is well.
+#[derive(Debug)]
+pub enum Guard {
+    /// Names in an engine.
+    Tags(TagGuard),
+    /// Files of a layout, undone when this is dropped.
+    Layout(LayoutGuard),
+}
+
+impl From<TagGuard> for Guard {
+    fn from(guard: TagGuard) -> Self {
+        Self::Tags(guard)
+    }
+}
+
+impl From<LayoutGuard> for Guard {
+    fn from(guard: LayoutGuard) -> Self {
+        Self::Layout(guard)
+    }
+}
+
+impl Guard {
+    /// All is well: the image stays.
+    pub fn keep(self) {
+        match self {
+            Self::Tags(_) => {}
+            Self::Layout(guard) => guard.keep(),
+        }
+    }
+
+    /// Puts everything back as it was before `image`.
+    pub async fn undo(self, image: &BuiltImage) {
+        match self {
+            Self::Tags(guard) => guard.undo(image).await,
+            Self::Layout(guard) => drop(guard),
         }
     }
 }
@@ -126,6 +194,14 @@ impl TagGuard {
         Ok(())
     }
 
+    async fn tag_or_undo(&self, image: &BuiltImage, cancel: &CancellationToken) -> Result<(), Problem> {
+        let tagged = if cancel.is_cancelled() { Err(Problem::new("stopped", "")) } else { self.tag(image).await };
+        if tagged.is_err() {
+            self.undo(image).await;
+        }
+        tagged
+    }
+
     /// Puts every name back, and removes `image` if it is new.
     pub async fn undo(&self, image: &BuiltImage) {
         for (tag, before) in &self.before {
@@ -145,92 +221,6 @@ impl TagGuard {
     }
 }
 
-/// A tag to push, with what its registry knows us by.
-#[derive(Debug)]
-pub struct PushTarget {
-    reference: ImageRef,
-    credentials: Credentials,
-}
-
-impl PushTarget {
-    /// Finds the credentials for `reference` and asks its registry whether they may push there.
-    ///
-    /// # Errors
-    /// Where the credentials cannot be read, nobody answers, or the answer is no.
-    pub async fn check(reference: &ImageRef, engine: &Engine) -> Result<Self, Problem> {
-        let credentials =
-            credentials_for(reference.registry()).await.map_err(|error| push_problem(reference, error))?;
-        match registry::check_push(reference, &credentials).await {
-            Ok(()) => {}
-            // The engine may have a way that we have not: another machine, another network, another certificate store.
-            Err(error @ Error::RegistryUnreachable { .. }) if push::reaches(engine, reference, &credentials).await => {
-                debug!(error = &error as &dyn std::error::Error, "only the engine reaches the registry");
-                warn!(
-                    "the registry {} answers the engine but not us, so whether a push is allowed shows only when it is tried",
-                    reference.registry()
-                );
-            }
-            Err(error) => return Err(push_problem(reference, error)),
-        }
-        Ok(Self { reference: reference.clone(), credentials })
-    }
-}
-
-/// Pushes every tag; returns the digest that the registry took.
-///
-/// # Errors
-/// Where one fails. Tags that were pushed before it name again what they named; one that is new stays, and a warning says
-/// so.
-pub async fn push_all(
-    engine: &Engine,
-    image: &BuiltImage,
-    targets: &[PushTarget],
-    cancel: &CancellationToken,
-) -> Result<Option<String>, Problem> {
-    let mut digest = None;
-    let mut before = Vec::new();
-    for target in targets {
-        // With one tag there is never anything to put back.
-        if targets.len() > 1 {
-            before.push(TagState::note(&target.reference, &target.credentials).await);
-        }
-        let pushed = tokio::select! {
-            pushed = push::push(engine, &image.id, &target.reference, &target.credentials) => pushed,
-            () = cancel.cancelled() => Err(Error::Cancelled),
-        };
-        match pushed {
-            Ok(pushed) => {
-                info!("pushed {} as {pushed}", target.reference);
-                digest = Some(pushed);
-            }
-            Err(error) => {
-                // The last one noted is the one that failed.
-                before.pop();
-                put_back(targets, &before).await;
-                return Err(push_problem(&target.reference, error));
-            }
-        }
-    }
-    Ok(digest)
-}
-
-/// Undoes the pushes of the first of `targets`, whose tags were noted in `before`.
-async fn put_back(targets: &[PushTarget], before: &[hotfix_docker::Result<TagState>]) {
-    for (target, before) in targets.iter().zip(before) {
-        let undone = match before {
-            Ok(before) => before.put_back().await.unwrap_or_else(|error| {
-                debug!(error = &error as &dyn std::error::Error, "put back");
-                false
-            }),
-            Err(_) => false,
-        };
-        match undone {
-            true => info!("{} names again what it named before", target.reference),
-            false => warn!("{} was pushed and could not be taken back", target.reference),
-        }
-    }
-}
-
 fn engine_problem(error: Error) -> Problem {
     let (message, hint) = match &error {
         Error::EngineUnreachable { .. } => (
@@ -241,58 +231,4 @@ fn engine_problem(error: Error) -> Problem {
         _ => ("the Docker engine failed", "see what it said; docker info and its log tell more"),
     };
     Problem::new(message, hint).because(error)
-}
-
-fn push_problem(reference: &ImageRef, error: Error) -> Problem {
-    let hint = match &error {
-        Error::Denied { .. } => format!(
-            "log in with rights to push (docker login {}), and check the name of the repository",
-            reference.registry()
-        ),
-        Error::RegistryUnreachable { .. } => "check the name of the registry and the network".to_owned(),
-        Error::Credentials { .. } => {
-            "repair ~/.docker/config.json or the credential helper that it names (docker login does)".to_owned()
-        }
-        _ => "see what the registry said, and try again".to_owned(),
-    };
-    Problem::new(format!("{reference} cannot be pushed"), hint).because(error)
-}
-
-/// What is to be pushed, with the right to push it.
-///
-/// # Errors
-/// As [`PushTarget::check`].
-pub async fn push_targets(plan: &Plan, destination: &Destination) -> Result<Vec<PushTarget>, Problem> {
-    let mut targets = Vec::new();
-    if let (true, Destination::Engine(engine)) = (plan.push, destination) {
-        for tag in &plan.tags {
-            targets.push(PushTarget::check(tag, engine).await?);
-        }
-    }
-    Ok(targets)
-}
-
-/// Builds the image and gives it its names; what was done before a failure is undone.
-///
-/// # Errors
-/// Where engine or disk fail.
-pub async fn build(
-    destination: &Destination,
-    plan: &Plan,
-    image: &Image,
-    cancel: &CancellationToken,
-) -> Result<(BuiltImage, Option<TagGuard>), Problem> {
-    let guard = match destination {
-        Destination::Engine(engine) => Some(TagGuard::note(engine, &plan.tags).await?),
-        Destination::Layout(_) => None,
-    };
-    let built = destination.build(image, &plan.tags, cancel).await?;
-    if let Some(guard) = &guard {
-        let tagged = if cancel.is_cancelled() { Err(Problem::new("stopped", "")) } else { guard.tag(&built).await };
-        if let Err(problem) = tagged {
-            guard.undo(&built).await;
-            return Err(problem);
-        }
-    }
-    Ok((built, guard))
 }

@@ -36,12 +36,6 @@ impl Inputs {
         let method = method(request)?;
         check_written_folders(request)?;
         if let Output::Layout(folder) = &request.output {
-            if request.push {
-                return Err(Problem::new(
-                    "--push needs --output docker",
-                    "push the layout with a tool such as skopeo, or leave --output away",
-                ));
-            }
             oci_layout::check_target(folder).map_err(|error| {
                 Problem::new(
                     format!("the image cannot be written to {}", folder.display()),
@@ -146,13 +140,8 @@ fn base(request: &Request) -> Result<BasePlan, Problem> {
         let (folder, tag) = split_layout(folder);
         return Ok(BasePlan::Layout(folder, tag));
     }
-    if to_layout {
-        return Err(Problem::new(
-            format!("the base image {named} is in an engine or a registry, and --output oci:… works without either"),
-            "give --base-image scratch or --base-image oci:DIR, or leave --output away",
-        ));
-    }
-    named.parse().map(BasePlan::Engine).map_err(|error: hotfix_docker::Error| {
+    let from = if to_layout { BasePlan::Registry } else { BasePlan::Engine };
+    named.parse().map(from).map_err(|error: hotfix_docker::Error| {
         Problem::new(
             "the name of the base image cannot be used",
             "give a reference such as eclipse-temurin:11-jdk, scratch, or oci:DIR",

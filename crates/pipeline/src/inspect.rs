@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tracing::debug;
 
 use crate::plan::split_layout;
+use crate::registry_hint::hint;
 use crate::step::{NO_PRODUCT, Problem, Step, USAGE};
 
 /// A hotfix as the label tells it.
@@ -93,7 +94,7 @@ async fn find(image: &str) -> Result<(Labelled, &'static str), (u8, Problem)> {
         Err(error) => debug!(error = &error as &dyn std::error::Error, "the engine was not asked"),
     }
     let unasked = |error| {
-        let hint = "check the name, the network, and docker login";
+        let hint = hint(reference.registry(), &error);
         (
             Step::PushImage.exit_code(),
             Problem::new(format!("{image} is not in the engine, and its registry cannot be asked"), hint)

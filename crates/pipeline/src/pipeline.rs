@@ -3,9 +3,10 @@
 
 use crate::checksums::{InputDigests, read_inputs};
 use crate::credentials::Credentials;
-use crate::delivery::{Destination, PushTarget, push_all, push_targets};
+use crate::delivery::Destination;
 use crate::patching::patch;
 use crate::plan::Plan;
+use crate::pushing::{PushTarget, push_all, push_targets};
 use crate::recipe::Recipe;
 use crate::recorder::Recorder;
 use crate::report::ImageReport;
@@ -34,11 +35,11 @@ pub async fn prepare(
     recorder: &mut Recorder,
 ) -> Result<Prepared, Failure> {
     let destination = recorder.look_ahead(Step::BuildImage, async |_| Destination::connect(&plan).await).await?;
-    let recipe = Recipe::prepare(&plan, &destination, recorder).await?;
-    let push_targets = recorder.look_ahead(Step::PushImage, async |_| push_targets(&plan, &destination).await).await?;
     let workspace = recorder.step(Step::ValidateInputs, || {
         Workspace::create(plan.request.workspace.as_deref(), plan.request.keep_workspace)
     })?;
+    let recipe = Recipe::prepare(&plan, &destination, &workspace, recorder).await?;
+    let push_targets = recorder.look_ahead(Step::PushImage, async |_| push_targets(&plan, &destination).await).await?;
     let digests = recorder.look_ahead(Step::ValidateInputs, async |_| read_inputs(&plan, &workspace).await).await?;
     recorder.inputs(plan.hotfixes.as_slice(), &digests);
     Ok(Prepared { plan, credentials, destination, recipe, push_targets, digests, workspace })
@@ -61,18 +62,20 @@ pub async fn execute(prepared: Prepared, recorder: &mut Recorder) -> Result<(), 
             recipe.build(&plan, &destination, &digests, patched.as_ref(), &cancel).await
         })
         .await?;
-    let digest = match &destination {
-        Destination::Engine(engine) if plan.push => {
-            let pushed = recorder
-                .run(Step::PushImage, async |cancel| push_all(engine, &built, &push_targets, &cancel).await)
-                .await;
-            if let (Err(_), Some(guard)) = (&pushed, &guard) {
+    let digest = if plan.push {
+        let origin = recipe.origin();
+        let push = async |cancel| push_all(&destination, &built, origin, &push_targets, &cancel).await;
+        match recorder.run(Step::PushImage, push).await {
+            Ok(digest) => digest,
+            Err(failure) => {
                 guard.undo(&built).await;
+                return Err(failure);
             }
-            pushed?
         }
-        _ => built.digest.clone(),
+    } else {
+        built.digest.clone()
     };
+    guard.keep();
     recorder.image(ImageReport {
         tags: plan.tags.iter().map(ToString::to_string).collect(),
         id: built.id,

@@ -42,6 +42,8 @@ pub enum BasePlan {
     Scratch,
     /// From the engine, which pulls it where it lacks it.
     Engine(ImageRef),
+    /// From its registry, with no engine between.
+    Registry(ImageRef),
     /// From an OCI layout.
     Layout(PathBuf, Option<String>),
 }
@@ -186,7 +188,7 @@ impl fmt::Display for BasePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Scratch => f.write_str("scratch"),
-            Self::Engine(reference) => reference.fmt(f),
+            Self::Engine(reference) | Self::Registry(reference) => reference.fmt(f),
             Self::Layout(folder, tag) => {
                 write!(f, "oci:{}{}", folder.display(), tag.as_ref().map(|tag| format!(":{tag}")).unwrap_or_default())
             }

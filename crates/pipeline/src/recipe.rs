@@ -2,16 +2,18 @@
 
 use hotfix_docker::base::BaseImage;
 use hotfix_docker::image::BuiltImage;
+use hotfix_docker::reference::ImageRef;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
-use crate::delivery::{Destination, TagGuard, build};
+use crate::delivery::{Destination, Guard};
 use crate::image::assemble;
 use crate::placement::Placement;
 use crate::plan::{Method, Plan};
 use crate::recorder::Recorder;
 use crate::step::{Failure, Problem, Step};
+use crate::workspace::Workspace;
 
 /// A way to make the image, with everything that it needs from outside.
 #[derive(Debug)]
@@ -30,9 +32,16 @@ impl Recipe {
     ///
     /// # Errors
     /// Where it is not to be had, as a failure of `build-image`.
-    pub async fn prepare(plan: &Plan, destination: &Destination, recorder: &mut Recorder) -> Result<Self, Failure> {
+    pub async fn prepare(
+        plan: &Plan,
+        destination: &Destination,
+        workspace: &Workspace,
+        recorder: &mut Recorder,
+    ) -> Result<Self, Failure> {
         let Method::Base(base) = &plan.method else { unreachable!("refused when the plan was made") };
-        let base = recorder.look_ahead(Step::BuildImage, async |cancel| destination.base(base, &cancel).await).await?;
+        let platform = plan.request.platform.as_ref();
+        let find = async |cancel| destination.base(base, platform, workspace, &cancel).await;
+        let base = recorder.look_ahead(Step::BuildImage, find).await?;
         let placement = recorder.look_ahead(Step::BuildImage, async |_| Placement::find(plan, &base).await).await?;
         Ok(Self::Layers { base, placement })
     }
@@ -41,6 +50,13 @@ impl Recipe {
     pub fn base_name(&self) -> &str {
         match self {
             Self::Layers { base, .. } => &base.name,
+        }
+    }
+
+    /// Where what the image is put on was fetched from, if it was.
+    pub fn origin(&self) -> Option<&ImageRef> {
+        match self {
+            Self::Layers { base, .. } => base.origin(),
         }
     }
 
@@ -55,11 +71,11 @@ impl Recipe {
         digests: &InputDigests,
         patched: Option<&PatchedProduct>,
         cancel: &CancellationToken,
-    ) -> Result<(BuiltImage, Option<TagGuard>), Problem> {
+    ) -> Result<(BuiltImage, Guard), Problem> {
         match self {
             Self::Layers { base, placement } => {
                 let image = assemble(plan, base.clone(), placement, digests, patched)?;
-                build(destination, plan, &image, cancel).await
+                destination.build(&image, &plan.tags, cancel).await
             }
         }
     }

@@ -73,6 +73,11 @@ impl Workspace {
         self.path.join("hotfixes")
     }
 
+    /// A base image that was fetched without an engine.
+    pub fn base(&self) -> PathBuf {
+        self.path.join("base")
+    }
+
     /// Whether the folder stays.
     pub fn is_kept(&self) -> bool {
         self.keep

@@ -2,6 +2,7 @@
 //!
 //! Described in the OCI Image Layout Specification: `oci-layout`, `index.json`, and blobs named by their digests.
 
+mod guard;
 mod read;
 mod write;
 
@@ -12,19 +13,24 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::base::Platform;
+use crate::reference::ImageRef;
 use crate::{Error, Result};
 
+pub use guard::LayoutGuard;
 pub use read::{Labelled, open, read_labels};
+pub(crate) use write::write_single;
 pub use write::{check_target, write};
 
 const INDEX: &str = "index.json";
 const LAYOUT_FILE: &str = "oci-layout";
 const LAYOUT_VERSION: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
-const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+pub(crate) const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
+pub(crate) const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
+const ZSTD_LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 const GZIP_LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
 /// A pointer to a blob.
@@ -43,8 +49,20 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    fn new(media_type: &str, digest: String, size: u64) -> Self {
+    pub(crate) fn new(media_type: &str, digest: String, size: u64) -> Self {
         Self { media_type: media_type.to_owned(), digest, size, more: Map::new() }
+    }
+
+    /// What an index says of the platform of one of its images.
+    pub(crate) fn platform(&self) -> Option<Platform> {
+        let platform = self.more.get("platform")?;
+        let text = |key: &str| platform.get(key).and_then(Value::as_str).map(str::to_owned);
+        Some(Platform { os: text("os")?, architecture: text("architecture")?, variant: text("variant") })
+    }
+
+    /// Whether an index says that this is for `wanted`.
+    pub(crate) fn is_for(&self, wanted: &Platform) -> bool {
+        self.platform().is_some_and(|platform| platform.suits(wanted))
     }
 
     fn ref_name(&self) -> Option<&str> {
@@ -53,12 +71,12 @@ impl Descriptor {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Index {
+pub(crate) struct Index {
     #[serde(rename = "schemaVersion")]
     schema_version: u32,
     #[serde(rename = "mediaType", default = "index_type")]
-    media_type: String,
-    manifests: Vec<Descriptor>,
+    pub(crate) media_type: String,
+    pub(crate) manifests: Vec<Descriptor>,
 }
 
 fn index_type() -> String {
@@ -66,13 +84,13 @@ fn index_type() -> String {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Manifest {
+pub(crate) struct Manifest {
     #[serde(rename = "schemaVersion")]
     schema_version: u32,
     #[serde(rename = "mediaType", default = "manifest_type")]
-    media_type: String,
-    config: Descriptor,
-    layers: Vec<Descriptor>,
+    pub(crate) media_type: String,
+    pub(crate) config: Descriptor,
+    pub(crate) layers: Vec<Descriptor>,
 }
 
 fn manifest_type() -> String {
@@ -86,6 +104,8 @@ pub struct LayoutImage {
     pub directory: PathBuf,
     /// Its layers as they are stored, lowest first.
     pub layers: Vec<Descriptor>,
+    /// Where it was fetched from, if it was: a registry that still has it need not be sent it again.
+    pub origin: Option<ImageRef>,
 }
 
 impl LayoutImage {
@@ -99,6 +119,7 @@ impl LayoutImage {
         let file = BufReader::with_capacity(1 << 17, File::open(&path).map_err(Error::io("read", &path))?);
         match layer.media_type.rsplit(['.', '+']).next() {
             Some("gzip") => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(file))),
+            Some("zstd") => Ok(Box::new(zstd::Decoder::with_buffer(file).map_err(Error::io("read", &path))?)),
             Some("tar") => Ok(Box::new(file)),
             _ => Err(self.damaged(format!("layers of type {} cannot be read", layer.media_type))),
         }
@@ -110,7 +131,7 @@ impl LayoutImage {
 }
 
 /// Where the blob of that digest is. Digests come from files of others, so they are checked before they become paths.
-fn blob_path(directory: &Path, digest: &str) -> Result<PathBuf> {
+pub(crate) fn blob_path(directory: &Path, digest: &str) -> Result<PathBuf> {
     let hash =
         digest.strip_prefix("sha256:").filter(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()));
     match hash {

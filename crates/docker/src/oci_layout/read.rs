@@ -55,7 +55,7 @@ pub fn open(directory: &Path, tag: Option<&str>) -> Result<BaseImage> {
         config: configuration.get("config").and_then(Value::as_object).cloned().unwrap_or_default(),
         history: list(configuration.get("history")),
         diff_ids,
-        source: Source::Layout(LayoutImage { directory: directory.to_owned(), layers: manifest.layers }),
+        source: Source::Layout(LayoutImage { directory: directory.to_owned(), layers: manifest.layers, origin: None }),
     })
 }
 
@@ -105,12 +105,7 @@ fn resolve(directory: &Path, descriptor: Descriptor) -> Result<Descriptor> {
     }
     let here = Platform::linux_here();
     let index: Index = read_blob(directory, &descriptor)?;
-    let fits = |m: &Descriptor| {
-        let platform = m.more.get("platform");
-        let is = |key: &str, value: &str| platform.and_then(|p| p.get(key)).and_then(Value::as_str) == Some(value);
-        is("os", &here.os) && is("architecture", &here.architecture)
-    };
-    let found = index.manifests.into_iter().find(fits);
+    let found = index.manifests.into_iter().find(|m| m.is_for(&here));
     found.ok_or_else(|| damaged(directory, format!("it has no image for {}/{}", here.os, here.architecture)))
 }
 

@@ -3,17 +3,17 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde_json::json;
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 
+use super::guard::LayoutGuard;
 use super::read::read_index;
 use super::{
     CONFIG_TYPE, Descriptor, GZIP_LAYER_TYPE, INDEX, INDEX_TYPE, Index, LAYER_TYPE, LAYOUT_FILE, LAYOUT_VERSION,
-    MANIFEST_TYPE, Manifest, REF_NAME, blob_path,
+    MANIFEST_TYPE, Manifest, REF_NAME, ZSTD_LAYER_TYPE, blob_path,
 };
 use crate::base::Source;
 use crate::cancel::CancellableWriter;
@@ -39,7 +39,8 @@ pub fn check_target(directory: &Path) -> Result<()> {
     }
 }
 
-/// Writes `image` to the layout in `directory`, under `tags`, in place of what had these names there.
+/// Writes `image` to the layout in `directory`, under `tags`, in place of what had these names there. It stays if the
+/// guard is told so.
 ///
 /// # Errors
 /// [`Error::Cancelled`] when `cancel` was; otherwise what the file system said. What was written is removed again.
@@ -48,7 +49,7 @@ pub async fn write(
     image: &Image,
     tags: &[ImageRef],
     cancel: &CancellationToken,
-) -> Result<BuiltImage> {
+) -> Result<(BuiltImage, LayoutGuard)> {
     let (directory, image, tags, token) = (directory.to_owned(), image.clone(), tags.to_vec(), cancel.clone());
     let written = tokio::task::spawn_blocking(move || write_blocking(&directory, &image, &tags, &token)).await;
     let written = written.unwrap_or_else(|error| Err(Error::Layer(error.into())));
@@ -60,9 +61,9 @@ fn write_blocking(
     image: &Image,
     tags: &[ImageRef],
     cancel: &CancellationToken,
-) -> Result<BuiltImage> {
+) -> Result<(BuiltImage, LayoutGuard)> {
     check_target(directory)?;
-    let mut added = Added::default();
+    let mut added = LayoutGuard::default();
     let blobs = directory.join("blobs/sha256");
     added.create_dirs(&blobs)?;
     let mut layers = copy_base(&mut added, directory, image)?;
@@ -78,12 +79,11 @@ fn write_blocking(
     let manifest = write_json(&mut added, directory, MANIFEST_TYPE, &manifest)?;
     let digest = manifest.digest.clone();
     write_index(&mut added, directory, &manifest, tags)?;
-    added.keep();
-    Ok(BuiltImage { id: digest.clone(), digest: Some(digest), layers: ids })
+    Ok((BuiltImage { id: digest.clone(), digest: Some(digest), layers: ids }, added))
 }
 
 fn write_layer(
-    added: &mut Added,
+    added: &mut LayoutGuard,
     directory: &Path,
     layer: &Layer,
     cancel: &CancellationToken,
@@ -96,7 +96,7 @@ fn write_layer(
     Ok((id, Descriptor::new(GZIP_LAYER_TYPE, digest, size)))
 }
 
-fn write_json(added: &mut Added, directory: &Path, media_type: &str, bytes: &[u8]) -> Result<Descriptor> {
+fn write_json(added: &mut LayoutGuard, directory: &Path, media_type: &str, bytes: &[u8]) -> Result<Descriptor> {
     let descriptor = Descriptor::new(media_type, digest_of(bytes), bytes.len() as u64);
     let mut file = blob_file(directory)?;
     file.write_all(bytes).map_err(Error::io("write", directory))?;
@@ -110,7 +110,7 @@ fn blob_file(directory: &Path) -> Result<NamedTempFile> {
 }
 
 /// The base's layers as they are stored, so that they keep their compressed digests.
-fn copy_base(added: &mut Added, directory: &Path, image: &Image) -> Result<Vec<Descriptor>> {
+fn copy_base(added: &mut LayoutGuard, directory: &Path, image: &Image) -> Result<Vec<Descriptor>> {
     let layout = match &image.base.source {
         Source::Layout(layout) => layout,
         Source::Scratch => return Ok(Vec::new()),
@@ -142,12 +142,13 @@ fn as_oci_layer(layer: &Descriptor) -> Descriptor {
     let media_type = match layer.media_type.as_str() {
         "application/vnd.docker.image.rootfs.diff.tar.gzip" => GZIP_LAYER_TYPE,
         "application/vnd.docker.image.rootfs.diff.tar" => LAYER_TYPE,
+        "application/vnd.docker.image.rootfs.diff.tar.zstd" => ZSTD_LAYER_TYPE,
         other => other,
     };
     Descriptor { media_type: media_type.to_owned(), ..layer.clone() }
 }
 
-fn write_index(added: &mut Added, directory: &Path, manifest: &Descriptor, tags: &[ImageRef]) -> Result<()> {
+fn write_index(added: &mut LayoutGuard, directory: &Path, manifest: &Descriptor, tags: &[ImageRef]) -> Result<()> {
     let mut index = match read_index(directory) {
         Ok(index) => index,
         Err(Error::Layout { .. }) if !directory.join(LAYOUT_FILE).exists() => {
@@ -163,76 +164,18 @@ fn write_index(added: &mut Added, directory: &Path, manifest: &Descriptor, tags:
         named.more.insert("annotations".to_owned(), annotations);
         index.manifests.push(named);
     }
-    added.write_new(&directory.join(LAYOUT_FILE), LAYOUT_VERSION.as_bytes())?;
     let bytes = serde_json::to_vec_pretty(&index).map_err(|e| Error::io("write", directory)(e.into()))?;
-    let path = directory.join(INDEX);
-    let mut file = tempfile::Builder::new()
-        .prefix(".hotfix-")
-        .tempfile_in(directory)
-        .map_err(Error::io("write to the folder", directory))?;
-    file.write_all(&bytes).map_err(Error::io("write", &path))?;
-    persist(file, &path)
+    added.write_new(&directory.join(LAYOUT_FILE), LAYOUT_VERSION.as_bytes())?;
+    added.replace_index(directory, bytes)
 }
 
-/// Files and folders that were not there before; removed on drop unless kept.
-#[derive(Default)]
-struct Added {
-    files: Vec<PathBuf>,
-    folders: Vec<PathBuf>,
-}
-
-impl Added {
-    fn create_dirs(&mut self, folder: &Path) -> Result<()> {
-        let missing: Vec<&Path> =
-            folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
-        for path in missing.into_iter().rev() {
-            fs::create_dir(path).map_err(Error::io("make the folder", path))?;
-            self.folders.push(path.to_owned());
-        }
-        Ok(())
-    }
-
-    fn persist(&mut self, file: NamedTempFile, path: &Path) -> Result<()> {
-        // A blob of that name has that content: it is left alone, so that it is not removed if we fail later.
-        if path.exists() {
-            return Ok(());
-        }
-        persist(file, path)?;
-        self.files.push(path.to_owned());
-        Ok(())
-    }
-
-    fn write_new(&mut self, path: &Path, bytes: &[u8]) -> Result<()> {
-        if path.exists() {
-            return Ok(());
-        }
-        fs::write(path, bytes).map_err(Error::io("write", path))?;
-        self.files.push(path.to_owned());
-        Ok(())
-    }
-
-    fn keep(mut self) {
-        self.files.clear();
-        self.folders.clear();
-    }
-}
-
-impl Drop for Added {
-    fn drop(&mut self) {
-        for file in self.files.iter().rev() {
-            // What cannot be removed is unreferenced, and there is nobody to tell.
-            let _ = fs::remove_file(file);
-        }
-        for folder in self.folders.iter().rev() {
-            let _ = fs::remove_dir(folder);
-        }
-    }
-}
-
-fn persist(file: NamedTempFile, path: &Path) -> Result<()> {
-    // Temporary files are private; a layout is read by others.
-    file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).map_err(Error::io("write", path))?;
-    file.as_file().sync_all().map_err(Error::io("write", path))?;
-    file.persist(path).map_err(|error| Error::io("write", path)(error.error))?;
-    Ok(())
+/// A layout with the one image whose blobs are in `directory` already.
+pub(crate) fn write_single(directory: &Path, manifest: Descriptor) -> Result<()> {
+    let index = Index { schema_version: 2, media_type: INDEX_TYPE.to_owned(), manifests: vec![manifest] };
+    let write = |name: &str, bytes: &[u8]| {
+        let path = directory.join(name);
+        fs::write(&path, bytes).map_err(Error::io("write", &path))
+    };
+    write(LAYOUT_FILE, LAYOUT_VERSION.as_bytes())?;
+    write(INDEX, &serde_json::to_vec(&index).map_err(|e| Error::io("write", directory)(e.into()))?)
 }

@@ -13,6 +13,14 @@ pub fn document(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// The README, and every page of `docs` for users.
+fn pages() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
+    let entries = fs::read_dir(folder).expect("there").map(|entry| entry.expect("readable").file_name());
+    let pages = entries.map(|name| name.into_string().expect("UTF-8")).filter(|name| *name != "architecture.md");
+    pages.map(|name| format!("docs/{name}")).chain(["README.md".to_owned()]).collect()
+}
+
 /// `--long-options` in a text.
 pub fn options(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_lowercase() || c == '-';
@@ -29,7 +37,8 @@ fn every_option_in_the_documents_exists() {
     let known = options(&help);
     // Of cargo, in the commands that try it out.
     let of_others = ["--workspace", "--path"].map(str::to_owned);
-    for name in ["README.md", "docs/guide.md", "docs/configuration.md"] {
+    for name in pages() {
+        let name = name.as_str();
         let unknown: Vec<_> =
             options(&document(name)).into_iter().filter(|o| !known.contains(o) && !of_others.contains(o)).collect();
         assert!(unknown.is_empty(), "{name} names options that do not exist: {unknown:?}");

@@ -1,7 +1,8 @@
-//! Debian's `docker-registry` on a free port of this machine, with or without a password.
+//! Debian's `docker-registry` on a free port of this machine, with or without a password, TLS and a token server.
 
 use std::fs;
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -20,34 +21,36 @@ pub struct Registry {
 impl Registry {
     /// A registry that lets everybody in; `None`, and the test is skipped, where there is none to start.
     pub fn start() -> Option<Self> {
-        Self::start_with(None)
+        Self::start_with("127.0.0.1", |_| String::new())
     }
 
     /// A registry that wants a user name and a password.
     pub fn start_with_password(user: &str, password: &str) -> Option<Self> {
-        Self::start_with(Some((user, password)))
-    }
-
-    fn start_with(account: Option<(&str, &str)>) -> Option<Self> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
-        let host = format!("127.0.0.1:{port}");
-        let mut config = format!(
-            "version: 0.1\nlog: {{ level: error }}\nstorage:\n  filesystem: {{ rootdirectory: '{}' }}\nhttp: {{ addr: '{host}' }}\n",
-            folder.path().join("data").display()
-        );
-        if let Some((user, password)) = account {
-            let file = folder.path().join("htpasswd");
+        Self::start_with("127.0.0.1", |folder| {
+            let file = folder.join("htpasswd");
             let hash = bcrypt::hash(password, 4).expect("a hash").replace("$2b$", "$2y$");
             fs::write(&file, format!("{user}:{hash}\n")).expect("writable");
-            config.push_str(&format!("auth:\n  htpasswd: {{ realm: test, path: '{}' }}\n", file.display()));
-        }
+            format!("auth:\n  htpasswd: {{ realm: test, path: '{}' }}\n", file.display())
+        })
+    }
+
+    /// A registry known as `name`, which is this machine, with more lines for the part `http` of its configuration and
+    /// for what follows; `more` can put files into the folder that it gets.
+    pub fn start_with(name: &str, more: impl FnOnce(&Path) -> String) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
+        let host = format!("{name}:{port}");
+        let config = format!(
+            "version: 0.1\nlog: {{ level: error }}\nstorage:\n  filesystem: {{ rootdirectory: '{}' }}\nhttp:\n  addr: '127.0.0.1:{port}'\n{}",
+            folder.path().join("data").display(),
+            more(folder.path())
+        );
         let config_file = folder.path().join("config.yml");
         fs::write(&config_file, config).expect("writable");
         let process = Command::new("docker-registry")
             .arg("serve")
             .arg(&config_file)
-            .stdout(Stdio::null())
+            .stdout(fs::File::create(folder.path().join("access.log")).expect("writable"))
             .stderr(Stdio::null())
             .spawn();
         let Ok(process) = process else {
@@ -56,7 +59,7 @@ impl Registry {
         };
         let registry = Self { process, folder, host };
         let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(&registry.host).is_err() {
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(Instant::now() < deadline, "the registry did not start");
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -67,6 +70,30 @@ impl Registry {
     pub fn docker_config(&self, user: &str, password: &str) -> String {
         let auth = STANDARD.encode(format!("{user}:{password}"));
         serde_json::json!({ "auths": { &self.host: { "auth": auth } } }).to_string()
+    }
+
+    /// Requests that it answered, oldest first: `METHOD address status`.
+    pub fn requests(&self) -> Vec<String> {
+        let log = fs::read_to_string(self.folder.path().join("access.log")).expect("it writes one");
+        let request = |line: &str| {
+            let mut parts = line.split('"');
+            let (asked, answered) = (parts.nth(1)?, parts.next()?);
+            Some(format!("{} {}", asked.rsplit_once(' ')?.0, answered.split_whitespace().next()?))
+        };
+        log.lines().filter_map(request).collect()
+    }
+
+    /// How many blobs were sent to a repository.
+    pub fn blobs_sent(&self, repository: &str) -> usize {
+        let start = format!("PUT /v2/{repository}/blobs/uploads/");
+        self.requests().iter().filter(|request| request.starts_with(&start) && request.ends_with(" 201")).count()
+    }
+
+    /// How many blobs a repository took from another one.
+    pub fn blobs_mounted(&self, repository: &str) -> usize {
+        let start = format!("POST /v2/{repository}/blobs/uploads/?");
+        let is_mount = |request: &&String| request.starts_with(&start) && request.contains("mount=");
+        self.requests().iter().filter(|request| is_mount(request) && request.ends_with(" 201")).count()
     }
 
     /// Whether a tag exists, seen in the registry's own files.

@@ -91,8 +91,16 @@ impl Scenario {
     }
 
     pub fn with_file(self, path: &str, bytes: impl AsRef<[u8]>) -> Self {
-        fs::write(self.path(path), bytes).expect("writable");
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().expect("in the scenario")).expect("a folder");
+        fs::write(path, bytes).expect("writable");
         self
+    }
+
+    /// Without any engine: it is looked for where there is none.
+    pub fn without_engine(self) -> Self {
+        let nowhere = format!("unix://{}", self.path("no-engine.sock").display());
+        self.env("DOCKER_HOST", &nowhere)
     }
 
     pub fn args<I: Into<String>>(mut self, arguments: impl IntoIterator<Item = I>) -> Self {

@@ -1,0 +1,186 @@
+//! An image out of its registry into an OCI layout, with no engine between.
+
+use std::path::Path;
+
+use futures_util::{StreamExt, TryStreamExt};
+use serde_json::Value;
+use tempfile::NamedTempFile;
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+use crate::auth::Credentials;
+use crate::base::{BaseImage, Platform, Source};
+use crate::hashing::HashingWriter;
+use crate::oci_layout::{self, Descriptor, INDEX_TYPE, Index, Manifest, blob_path};
+use crate::reference::ImageRef;
+use crate::repository::{DOCKER_INDEX_TYPE, RawManifest, Repository};
+use crate::transport::{Access, unexpected};
+use crate::{Error, Result};
+
+/// Blobs that are on their way at one time.
+const AT_ONCE: usize = 3;
+/// Configurations are some kilobytes.
+const LARGEST_CONFIGURATION: u64 = 16 << 20;
+
+/// Fetches the image `reference` for `platform` (for Linux on this machine's processor where none is given) into an OCI
+/// layout in the folder `into`, which is made. Every blob is checked against its digest.
+///
+/// # Errors
+/// [`Error::NotInRegistry`], [`Error::Denied`], [`Error::RegistryUnreachable`], [`Error::Untrusted`],
+/// [`Error::Registry`] for what the registry does wrong, [`Error::Io`], [`Error::Cancelled`].
+pub async fn fetch(
+    reference: &ImageRef,
+    credentials: &Credentials,
+    platform: Option<&Platform>,
+    into: &Path,
+    cancel: &CancellationToken,
+) -> Result<BaseImage> {
+    tokio::select! {
+        fetched = fetch_all(reference, credentials, platform, into) => fetched,
+        () = cancel.cancelled() => Err(Error::Cancelled),
+    }
+}
+
+async fn fetch_all(
+    reference: &ImageRef,
+    credentials: &Credentials,
+    platform: Option<&Platform>,
+    into: &Path,
+) -> Result<BaseImage> {
+    let repository = Repository::open(reference, credentials, Access::Pull, &[]).await?;
+    let resolved = resolve(&repository, platform).await?;
+    let blobs = into.join("blobs/sha256");
+    std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))?;
+    let manifest = resolved.descriptor();
+    let path = blob_path(into, &manifest.digest)?;
+    std::fs::write(&path, &resolved.raw.bytes).map_err(Error::io("write", &path))?;
+    let wanted = std::iter::once(&resolved.manifest.config).chain(&resolved.manifest.layers);
+    let bytes: u64 = resolved.manifest.layers.iter().map(|layer| layer.size).sum();
+    info!("fetching {reference} ({} layers, {bytes} bytes)", resolved.manifest.layers.len());
+    futures_util::stream::iter(wanted.map(|blob| fetch_blob(&repository, blob, into)))
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<()>()
+        .await?;
+    oci_layout::write_single(into, manifest)?;
+    let image = oci_layout::open(into, None)?;
+    if let Some(wanted) = platform.filter(|wanted| !image.platform.suits(wanted)) {
+        let reason = format!("it is for {} only, and {wanted} is wanted", image.platform);
+        return Err(unexpected(reference, &format!("give {reference}"), reason));
+    }
+    Ok(named(image, reference, resolved.digest))
+}
+
+/// The image under the name and the digest by which others find it.
+fn named(image: BaseImage, reference: &ImageRef, digest: String) -> BaseImage {
+    let source = match image.source {
+        Source::Layout(layout) => Source::Layout(oci_layout::LayoutImage { origin: Some(reference.clone()), ..layout }),
+        other => other,
+    };
+    BaseImage { name: reference.to_string(), digest: Some(digest), source, ..image }
+}
+
+async fn fetch_blob(repository: &Repository, blob: &Descriptor, into: &Path) -> Result<()> {
+    let path = blob_path(into, &blob.digest)?;
+    let folder = path.parent().unwrap_or(into);
+    let file = NamedTempFile::new_in(folder).map_err(Error::io("write to the folder", folder))?;
+    let mut file = HashingWriter::new(file);
+    let mut answer = repository.blob(&blob.digest).await?;
+    let mut left = blob.size;
+    let action = format!("give the blob {}", blob.digest);
+    while let Some(chunk) = answer.chunk().await.map_err(|error| repository.lost(error))? {
+        left = left.checked_sub(chunk.len() as u64).ok_or_else(|| {
+            unexpected(repository.reference(), &action, format!("it has more than the {} bytes it should", blob.size))
+        })?;
+        // A disk is fast enough not to be waited for elsewhere.
+        std::io::Write::write_all(&mut file, &chunk).map_err(Error::io("write", &path))?;
+    }
+    let (file, digest, size) = file.finish();
+    if digest != blob.digest {
+        let reason = format!("it gave {size} bytes with the digest {digest}, and {} bytes were promised", blob.size);
+        return Err(unexpected(repository.reference(), &action, reason));
+    }
+    file.persist(&path).map(drop).map_err(|error| Error::io("write", &path)(error.error))
+}
+
+/// A reference followed to one image.
+#[derive(Debug)]
+pub(crate) struct Resolved {
+    /// The digest that the registry names for the reference: that of an index where it names several images.
+    pub(crate) digest: String,
+    /// The manifest of the image.
+    pub(crate) raw: RawManifest,
+    /// The same, read.
+    pub(crate) manifest: Manifest,
+}
+
+impl Resolved {
+    fn descriptor(&self) -> Descriptor {
+        Descriptor::new(&self.manifest.media_type, self.raw.digest.clone(), self.raw.bytes.len() as u64)
+    }
+}
+
+/// Follows the repository's reference to the image for `platform`; for Linux on this machine's processor where none is
+/// given.
+///
+/// # Errors
+/// [`Error::NotInRegistry`], or as [`fetch`].
+pub(crate) async fn resolve(repository: &Repository, platform: Option<&Platform>) -> Result<Resolved> {
+    let reference = repository.reference();
+    let first = read_manifest(repository, reference.tag_or_digest()).await?;
+    let digest = first.digest.clone();
+    let raw = match index_in(&first) {
+        Some(index) => {
+            let wanted = platform.cloned().unwrap_or_else(Platform::linux_here);
+            read_manifest(repository, &choose(reference, index, &wanted)?).await?
+        }
+        None => first,
+    };
+    let manifest: Manifest = serde_json::from_slice(&raw.bytes).map_err(|error| {
+        let reason = format!("its manifest ({}) is of a kind that is not understood: {error}", raw.media_type);
+        unexpected(reference, &format!("give {reference}"), reason)
+    })?;
+    Ok(Resolved { digest, raw, manifest })
+}
+
+async fn read_manifest(repository: &Repository, name: &str) -> Result<RawManifest> {
+    let reference = repository.reference();
+    repository.manifest(name).await?.ok_or_else(|| Error::NotInRegistry {
+        registry: reference.registry().to_owned(),
+        image: format!("{}:{name}", reference.repository()).replace(":sha256:", "@sha256:"),
+    })
+}
+
+/// What an answer is, it says itself; what the registry says of it can be missing.
+fn index_in(manifest: &RawManifest) -> Option<Index> {
+    let index: Index = serde_json::from_slice(&manifest.bytes).ok()?;
+    [INDEX_TYPE, DOCKER_INDEX_TYPE].contains(&index.media_type.as_str()).then_some(index)
+}
+
+fn choose(reference: &ImageRef, index: Index, wanted: &Platform) -> Result<String> {
+    let there = index.manifests.iter().filter_map(Descriptor::platform);
+    // Signatures and the like stand there too, for no platform.
+    let there: Vec<String> = there.filter(|platform| platform.os != "unknown").map(|p| p.to_string()).collect();
+    let found = index.manifests.into_iter().find(|manifest| manifest.is_for(wanted));
+    found.map(|manifest| manifest.digest).ok_or_else(|| {
+        let reason = format!("it is not for {wanted}, only for {}", there.join(", "));
+        unexpected(reference, &format!("give {reference}"), reason)
+    })
+}
+
+/// The configuration of an image that is left where it is.
+///
+/// # Errors
+/// As [`fetch`].
+pub(crate) async fn configuration(repository: &Repository, manifest: &Manifest) -> Result<Value> {
+    let wrong = |reason: String| unexpected(repository.reference(), "give the image's configuration", reason);
+    if manifest.config.size > LARGEST_CONFIGURATION {
+        return Err(wrong(format!("it has {} bytes, so it is none", manifest.config.size)));
+    }
+    let folder = tempfile::tempdir().map_err(Error::io("make a folder in", &std::env::temp_dir()))?;
+    let path = blob_path(folder.path(), &manifest.config.digest)?;
+    let blobs = folder.path().join("blobs/sha256");
+    std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))?;
+    fetch_blob(repository, &manifest.config, folder.path()).await?;
+    let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+    serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))
+}

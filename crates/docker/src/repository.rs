@@ -1,0 +1,233 @@
+//! One repository of a registry: its manifests, its blobs and uploads to it. Described in the OCI Distribution
+//! Specification.
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use tracing::debug;
+
+use crate::auth::Credentials;
+use crate::hashing::digest_of;
+use crate::oci_layout::{INDEX_TYPE, MANIFEST_TYPE};
+use crate::reference::ImageRef;
+use crate::token::Authorization;
+use crate::transport::{self, Access, READ_LIMIT, is_loopback, lost, refused, unexpected};
+use crate::{Error, Result};
+
+/// Docker's name for an index of images for several platforms.
+pub(crate) const DOCKER_INDEX_TYPE: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
+const DOCKER_MANIFEST_TYPE: &str = "application/vnd.docker.distribution.manifest.v2+json";
+const DIGEST: &str = "docker-content-digest";
+/// Registries refuse larger ones; ours are a few kilobytes.
+const LARGEST_MANIFEST: usize = 4 << 20;
+
+/// A manifest or an index as the registry has it.
+#[derive(Debug, Clone)]
+pub(crate) struct RawManifest {
+    /// The bytes that the digest is of.
+    pub(crate) bytes: Bytes,
+    /// What they are.
+    pub(crate) media_type: String,
+    /// `sha256:…`.
+    pub(crate) digest: String,
+}
+
+/// The beginning of an upload.
+#[derive(Debug)]
+pub(crate) enum Upload {
+    /// There is nothing to send: another repository had it.
+    Mounted,
+    /// The bytes go there.
+    To(Url),
+}
+
+/// A repository of a registry that has answered, as one user sees it.
+#[derive(Debug)]
+pub(crate) struct Repository {
+    reference: ImageRef,
+    access: Access,
+    http: Client,
+    /// For what is sent: an answer comes only after the last byte, however long that takes.
+    patient: Client,
+    url: Url,
+    authorization: Authorization,
+}
+
+impl Repository {
+    /// The repository of `reference`, to be used with `access`; blobs can be mounted from the repositories `others` of
+    /// the same registry.
+    ///
+    /// # Errors
+    /// [`Error::RegistryUnreachable`], [`Error::Untrusted`] or [`Error::Certificate`].
+    pub(crate) async fn open(
+        reference: &ImageRef,
+        credentials: &Credentials,
+        access: Access,
+        others: &[&str],
+    ) -> Result<Self> {
+        let host = reference.full().resolve_registry();
+        let http = transport::client(host, Some(READ_LIMIT))?;
+        let (scheme, headers) = greet(&http, host).await?;
+        let url = format!("{scheme}://{host}/v2/{}/", reference.repository());
+        let url = Url::parse(&url).map_err(|error| unexpected(reference, "be addressed", error.to_string()))?;
+        Ok(Self {
+            authorization: Authorization::new(reference, credentials, access, others, &headers),
+            patient: transport::client(host, None)?,
+            reference: reference.clone(),
+            access,
+            http,
+            url,
+        })
+    }
+
+    /// The reference whose repository this is.
+    pub(crate) fn reference(&self) -> &ImageRef {
+        &self.reference
+    }
+
+    /// The manifest or index called `name`, a tag or a digest; `None` where there is none.
+    pub(crate) async fn manifest(&self, name: &str) -> Result<Option<RawManifest>> {
+        let action = format!("give the manifest {name} of {}", self.reference.repository());
+        let accepted = [MANIFEST_TYPE, DOCKER_MANIFEST_TYPE, INDEX_TYPE, DOCKER_INDEX_TYPE].join(", ");
+        let mut answer =
+            self.send(self.http.get(self.at(&format!("manifests/{name}"))).header(ACCEPT, accepted)).await?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            _ => return Err(self.refused(&action, answer).await),
+        }
+        let media_type = text(answer.headers(), CONTENT_TYPE.as_str());
+        let named = Some(text(answer.headers(), DIGEST)).filter(|digest| digest.starts_with("sha256:"));
+        let named = if name.starts_with("sha256:") { Some(name.to_owned()) } else { named };
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| self.lost(error))? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() > LARGEST_MANIFEST {
+                return Err(unexpected(&self.reference, &action, "it is larger than 4 MiB, so it is none"));
+            }
+        }
+        let digest = digest_of(&bytes);
+        if let Some(named) = named.filter(|named| *named != digest) {
+            return Err(unexpected(&self.reference, &action, format!("it gave {digest} in place of {named}")));
+        }
+        Ok(Some(RawManifest { bytes: bytes.freeze(), media_type, digest }))
+    }
+
+    /// Makes `name` name this manifest; returns the digest by which the registry knows it.
+    pub(crate) async fn put_manifest(&self, name: &str, media_type: &str, bytes: Bytes) -> Result<String> {
+        let action = format!("take the manifest of {}", self.reference);
+        let url = self.at(&format!("manifests/{name}"));
+        let answer = self.send(self.http.put(url.clone()).header(CONTENT_TYPE, media_type).body(bytes)).await?;
+        if !answer.status().is_success() {
+            return Err(self.refused(&action, answer).await);
+        }
+        let named = text(answer.headers(), DIGEST);
+        if !named.is_empty() {
+            return Ok(named);
+        }
+        let answer = self.send(self.http.head(url).header(ACCEPT, media_type)).await?;
+        Ok(text(answer.headers(), DIGEST))
+    }
+
+    /// Whether the repository has the blob.
+    pub(crate) async fn has_blob(&self, digest: &str) -> Result<bool> {
+        let answer = self.send(self.http.head(self.at(&format!("blobs/{digest}")))).await?;
+        match answer.status() {
+            StatusCode::OK => Ok(true),
+            StatusCode::NOT_FOUND => Ok(false),
+            _ => Err(self.refused(&format!("say whether it has {digest}"), answer).await),
+        }
+    }
+
+    /// The blob, to be read from the answer.
+    pub(crate) async fn blob(&self, digest: &str) -> Result<Response> {
+        let answer = self.send(self.http.get(self.at(&format!("blobs/{digest}")))).await?;
+        match answer.status() {
+            StatusCode::OK => Ok(answer),
+            _ => Err(self.refused(&format!("give the blob {digest} of {}", self.reference.repository()), answer).await),
+        }
+    }
+
+    /// Begins an upload, or has the blob taken from the repository `from`.
+    pub(crate) async fn begin_upload(&self, blob: Option<(&str, &str)>) -> Result<Upload> {
+        let mut request = self.http.post(self.at("blobs/uploads/"));
+        if let Some((digest, from)) = blob {
+            request = request.query(&[("mount", digest), ("from", from)]);
+        }
+        let answer = self.send(request.header(CONTENT_LENGTH, 0)).await?;
+        let action = format!("begin a push to {}", self.reference.repository());
+        match answer.status() {
+            StatusCode::CREATED if blob.is_some() => return Ok(Upload::Mounted),
+            StatusCode::ACCEPTED => {}
+            _ => return Err(self.refused(&action, answer).await),
+        }
+        let location = text(answer.headers(), LOCATION.as_str());
+        // Of the address that answered, since it can be relative.
+        answer
+            .url()
+            .join(&location)
+            .map(Upload::To)
+            .map_err(|_| unexpected(&self.reference, &action, format!("it said that the upload is at '{location}'")))
+    }
+
+    /// Sends a blob to where its upload was begun.
+    pub(crate) async fn finish_upload(&self, to: Url, digest: &str, size: u64, body: reqwest::Body) -> Result<()> {
+        let request = self.patient.put(to.clone()).query(&[("digest", digest)]);
+        let request = request.header(CONTENT_TYPE, "application/octet-stream").header(CONTENT_LENGTH, size).body(body);
+        let answer = self.send_to(&to, request).await?;
+        match answer.status() {
+            StatusCode::CREATED | StatusCode::NO_CONTENT => Ok(()),
+            _ => Err(self.refused(&format!("take the blob {digest}"), answer).await),
+        }
+    }
+
+    /// Registries drop unfinished uploads by themselves in time; calling one off is politeness, its failure no matter.
+    pub(crate) async fn call_off(&self, upload: Url) {
+        let answer = self.send_to(&upload, self.http.delete(upload.clone())).await;
+        debug!(status = ?answer.map(|answer| answer.status()), "upload called off");
+    }
+
+    fn at(&self, path: &str) -> Url {
+        let mut url = self.url.clone();
+        url.set_path(&format!("{}{path}", self.url.path()));
+        url
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        self.authorization.apply(request).await?.send().await.map_err(|error| self.lost(error))
+    }
+
+    /// Uploads can be somewhere else, where our credentials are nobody's business.
+    async fn send_to(&self, url: &Url, request: RequestBuilder) -> Result<Response> {
+        if url.origin() == self.url.origin() {
+            return self.send(request).await;
+        }
+        request.send().await.map_err(|error| self.lost(error))
+    }
+
+    pub(crate) fn lost(&self, error: reqwest::Error) -> Error {
+        lost(self.reference.registry(), error)
+    }
+
+    async fn refused(&self, action: &str, answer: Response) -> Error {
+        refused(&self.reference, self.access, action, answer).await
+    }
+}
+
+/// TLS, but for registries on this machine that do not speak it: the rule of the engines. The answer says how it wants
+/// to be asked.
+async fn greet(http: &Client, host: &str) -> Result<(&'static str, HeaderMap)> {
+    let ask = async |scheme: &str| http.get(format!("{scheme}://{host}/v2/")).send().await;
+    match ask("https").await {
+        Ok(answer) => Ok(("https", answer.headers().clone())),
+        Err(_) if is_loopback(host) => {
+            let answer = ask("http").await.map_err(|error| lost(host, error))?;
+            Ok(("http", answer.headers().clone()))
+        }
+        Err(error) => Err(lost(host, error)),
+    }
+}
+
+fn text(headers: &HeaderMap, name: &str) -> String {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,165 @@
+//! HTTP to registries: one TLS, one set of limits, and failures in words.
+
+use std::io;
+use std::net::IpAddr;
+use std::sync::Once;
+use std::time::Duration;
+
+use reqwest::Client;
+use serde_json::Value;
+
+use crate::reference::ImageRef;
+use crate::{Error, Result, certificates};
+
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How long an answer and each part of it may take.
+pub(crate) const READ_LIMIT: Duration = Duration::from_secs(60);
+const USER_AGENT: &str = concat!("hotfix/", env!("CARGO_PKG_VERSION"));
+
+/// A client for `host` (with its port, where it is not the usual one). Authorities are the system's (or those that
+/// `SSL_CERT_FILE` and `SSL_CERT_DIR` name) and those that are put there for this host.
+///
+/// # Errors
+/// [`Error::Certificate`], or [`Error::RegistryUnreachable`] where there is not one authority to trust.
+pub(crate) fn client(host: &str, read_limit: Option<Duration>) -> Result<Client> {
+    install_tls();
+    let mut client = Client::builder().user_agent(USER_AGENT).connect_timeout(CONNECT_LIMIT);
+    if let Some(limit) = read_limit {
+        client = client.read_timeout(limit);
+    }
+    if is_loopback(host) {
+        // As engines do: what never leaves the machine needs neither a certificate nor a proxy.
+        client = client.danger_accept_invalid_certs(true).no_proxy();
+    }
+    certificates::add_to(client, host)?.build().map_err(|error| lost(host, error))
+}
+
+/// One process, one choice of cryptography; the crates that speak TLS here leave it open.
+fn install_tls() {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| {
+        // An error means that somebody has chosen already.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
+
+/// Whether a host, with or without a port, is this machine.
+pub(crate) fn is_loopback(host: &str) -> bool {
+    let name = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(name, _)| name);
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+/// A request that got no answer.
+pub(crate) fn lost(registry: &str, error: reqwest::Error) -> Error {
+    let registry = registry.to_owned();
+    match certificate_error(&error) {
+        Some(reason) => Error::Untrusted { registry, source: reason.into() },
+        None => Error::RegistryUnreachable { registry, source: error.without_url().into() },
+    }
+}
+
+/// What is wrong with the other side's certificate, where that is the reason.
+fn certificate_error(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(tls @ rustls::Error::InvalidCertificate(_)) = error.downcast_ref() {
+        return Some(tls.to_string());
+    }
+    // The source of an I/O error is that of the error in it, which would be passed over.
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(inner) => certificate_error(inner),
+        None => certificate_error(error.source()?),
+    }
+}
+
+/// What is wanted of a repository.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// To read.
+    Pull,
+    /// To read and write.
+    Push,
+}
+
+impl Access {
+    /// In the words of token servers.
+    pub(crate) fn scope(self) -> &'static str {
+        match self {
+            Self::Pull => "pull",
+            Self::Push => "pull,push",
+        }
+    }
+
+    fn to(self, reference: &ImageRef) -> String {
+        match self {
+            Self::Pull => format!("a pull from {}", reference.repository()),
+            Self::Push => format!("a push to {}", reference.repository()),
+        }
+    }
+}
+
+/// The registry's no to us.
+pub(crate) fn denied(reference: &ImageRef, access: Access, text: &str) -> Error {
+    let reason = Some(message_in(text)).filter(|reason| !reason.is_empty());
+    Error::Denied {
+        registry: reference.registry().to_owned(),
+        action: access.to(reference),
+        reason: reason.unwrap_or_else(|| "it gives no reason".to_owned()),
+    }
+}
+
+/// An answer that is not the one hoped for; `action` goes after "could not".
+pub(crate) async fn refused(reference: &ImageRef, access: Access, action: &str, answer: reqwest::Response) -> Error {
+    let status = answer.status();
+    let text = answer.text().await.unwrap_or_default();
+    if matches!(status.as_u16(), 401 | 403) {
+        return denied(reference, access, &text);
+    }
+    unexpected(reference, action, format!("it answered {status}: {}", message_in(&text)))
+}
+
+/// A registry that does not do what it was asked for.
+pub(crate) fn unexpected(reference: &ImageRef, action: &str, reason: impl Into<String>) -> Error {
+    Error::Registry {
+        registry: reference.registry().to_owned(),
+        action: action.to_owned(),
+        source: reason.into().into(),
+    }
+}
+
+/// The messages of a registry's JSON answer, else the beginning of the text.
+fn message_in(text: &str) -> String {
+    let answer: Value = serde_json::from_str(text).unwrap_or_default();
+    let messages = answer["errors"].as_array().cloned().unwrap_or_default();
+    let messages: Vec<&str> =
+        messages.iter().filter_map(|error| error["message"].as_str().or(error["code"].as_str())).collect();
+    if messages.is_empty() { text.trim().chars().take(200).collect() } else { messages.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_loopback() {
+        for (registry, expected) in [
+            ("127.0.0.1:5000", true),
+            ("127.8.9.1", true),
+            ("localhost:1", true),
+            ("[::1]:5000", true),
+            ("docker.io", false),
+            ("10.0.0.1:5000", false),
+            ("localhost.example.org", false),
+        ] {
+            assert_eq!(is_loopback(registry), expected, "{registry}");
+        }
+    }
+
+    #[test]
+    fn the_registrys_own_words_are_found() {
+        assert_eq!(message_in(r#"{"errors":[{"code":"DENIED","message":"no rights"}]}"#), "no rights");
+        assert_eq!(message_in("plain\n"), "plain");
+    }
+}

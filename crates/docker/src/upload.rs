@@ -1,0 +1,143 @@
+//! An image of an OCI layout into its registry, with no engine between. What the registry has is not sent.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, TryStreamExt};
+use reqwest::Body;
+use tokio_util::io::ReaderStream;
+use tracing::{debug, info};
+
+use crate::auth::Credentials;
+use crate::oci_layout::{Descriptor, Manifest, blob_path};
+use crate::reference::ImageRef;
+use crate::repository::{Repository, Upload};
+use crate::transport::{Access, unexpected};
+use crate::{Error, Result};
+
+/// Blobs that are on their way at one time.
+const AT_ONCE: usize = 3;
+/// Silence of this length, while a blob is sent or the registry files it, is a dead connection.
+const SILENCE_LIMIT: Duration = Duration::from_secs(5 * 60);
+/// Read from disk in pieces of this size.
+const PIECE: usize = 256 * 1024;
+
+/// An image of a layout on disk, to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct LocalImage<'a> {
+    /// The folder of the layout.
+    pub directory: &'a Path,
+    /// The digest of the image's manifest.
+    pub digest: &'a str,
+}
+
+/// Uploads `image` as `reference`, and returns its digest. What the repository has is not sent, and what one of the
+/// repositories `elsewhere` has is taken from there, where the registry is the same.
+///
+/// # Errors
+/// [`Error::Denied`], [`Error::RegistryUnreachable`], [`Error::Untrusted`] or [`Error::Registry`]; [`Error::Layout`] and
+/// [`Error::Io`] where the layout cannot be read.
+pub async fn upload(
+    image: LocalImage<'_>,
+    reference: &ImageRef,
+    credentials: &Credentials,
+    elsewhere: &[&ImageRef],
+) -> Result<String> {
+    let path = blob_path(image.directory, image.digest)?;
+    let bytes = Bytes::from(std::fs::read(&path).map_err(Error::io("read", &path))?);
+    let manifest: Manifest = serde_json::from_slice(&bytes)
+        .map_err(|error| Error::Layout { path: image.directory.to_owned(), reason: error.to_string() })?;
+    let source = elsewhere.iter().copied().find(|other| is_beside(other, reference)).map(ImageRef::repository);
+    let others: Vec<&str> = source.into_iter().collect();
+    let repository = Repository::open(reference, credentials, Access::Push, &others).await?;
+    let mut blobs: Vec<&Descriptor> = manifest.layers.iter().chain([&manifest.config]).collect();
+    blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
+    blobs.dedup_by(|a, b| a.digest == b.digest);
+    let sender = Sender { repository: &repository, directory: image.directory, source };
+    futures_util::stream::iter(blobs.into_iter().map(|blob| sender.send(blob)))
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<()>()
+        .await?;
+    let digest = repository.put_manifest(reference.tag_or_digest(), &manifest.media_type, bytes).await?;
+    if digest == image.digest {
+        return Ok(digest);
+    }
+    let reason = format!("it took {} and says that it has '{digest}'", image.digest);
+    Err(unexpected(reference, &format!("take {reference}"), reason))
+}
+
+/// Another repository of the same registry.
+fn is_beside(other: &ImageRef, reference: &ImageRef) -> bool {
+    other.registry() == reference.registry() && other.repository() != reference.repository()
+}
+
+struct Sender<'a> {
+    repository: &'a Repository,
+    directory: &'a Path,
+    /// Another repository of the registry that may have the blobs.
+    source: Option<&'a str>,
+}
+
+impl Sender<'_> {
+    async fn send(&self, blob: &Descriptor) -> Result<()> {
+        if self.repository.has_blob(&blob.digest).await? {
+            debug!(digest = blob.digest, "the registry has it");
+            return Ok(());
+        }
+        match self.begin(blob).await? {
+            Upload::Mounted => info!("{} is taken from {}", blob.digest, self.source.unwrap_or_default()),
+            Upload::To(url) => {
+                info!("sending {} ({} bytes)", blob.digest, blob.size);
+                let path = blob_path(self.directory, &blob.digest)?;
+                let sent = Arc::new(AtomicU64::new(0));
+                let body = body(path, Arc::clone(&sent)).await?;
+                let sending = self.repository.finish_upload(url, &blob.digest, blob.size, body);
+                tokio::select! {
+                    result = sending => result?,
+                    () = silence(&sent) => {
+                        let action = format!("take the blob {}", blob.digest);
+                        let reason = format!("it was silent for {} minutes", SILENCE_LIMIT.as_secs() / 60);
+                        return Err(unexpected(self.repository.reference(), &action, reason));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A registry that knows nothing of mounting is asked again without.
+    async fn begin(&self, blob: &Descriptor) -> Result<Upload> {
+        if let Some(source) = self.source {
+            match self.repository.begin_upload(Some((&blob.digest, source))).await {
+                Ok(upload) => return Ok(upload),
+                Err(error) => debug!(error = &error as &dyn std::error::Error, "not taken from {source}"),
+            }
+        }
+        self.repository.begin_upload(None).await
+    }
+}
+
+/// The file as it is read, counted.
+async fn body(path: PathBuf, sent: Arc<AtomicU64>) -> Result<Body> {
+    let file = tokio::fs::File::open(&path).await.map_err(Error::io("read", &path))?;
+    let pieces = ReaderStream::with_capacity(file, PIECE).inspect_ok(move |piece| {
+        sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+    });
+    Ok(Body::wrap_stream(pieces))
+}
+
+/// Ends once nothing was sent for too long.
+async fn silence(sent: &AtomicU64) {
+    let mut before = None;
+    loop {
+        let now = Some(sent.load(Ordering::Relaxed));
+        if now == before {
+            return;
+        }
+        before = now;
+        tokio::time::sleep(SILENCE_LIMIT).await;
+    }
+}

@@ -1,0 +1,26 @@
+//! What to do about a registry that cannot be asked.
+
+use hotfix_docker::Error;
+
+/// What to do next after `error`, where the registry is `registry`.
+pub(crate) fn hint(registry: &str, error: &Error) -> String {
+    match error {
+        Error::Denied { .. } => {
+            format!("log in with rights to do that (docker login {registry}), and check the name of the repository")
+        }
+        Error::Untrusted { registry, .. } => format!(
+            "put the certificate of its authority into /etc/docker/certs.d/{registry}/ca.crt, which is the engine's place \
+             too, or into ~/.docker/certs.d/{registry}/ca.crt"
+        ),
+        Error::Certificate { .. } => "repair the file, or take it away".to_owned(),
+        Error::RegistryUnreachable { .. } => {
+            "check the name of the registry and the network; without TLS a registry is asked on this machine only"
+                .to_owned()
+        }
+        Error::Credentials { .. } => {
+            "repair ~/.docker/config.json or the credential helper that it names (docker login does)".to_owned()
+        }
+        Error::NotInRegistry { .. } => "check the name and the tag".to_owned(),
+        _ => "see what the registry said, and try again".to_owned(),
+    }
+}

@@ -1,0 +1,99 @@
+//! A very small HTTP server on a free port of this machine, which answers as a test wants it.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+pub struct Request {
+    pub method: String,
+    /// With the query.
+    pub address: String,
+    pub authorization: String,
+    pub body: String,
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn new(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Vec::new() }
+    }
+
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    pub fn body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.body = bytes.into();
+        self
+    }
+}
+
+pub struct Server {
+    pub host: String,
+    requests: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    pub fn start(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let host = listener.local_addr().expect("an address").to_string();
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (answer, log) = (Arc::new(answer), Arc::clone(&requests));
+        std::thread::spawn(move || {
+            for client in listener.incoming().filter_map(Result::ok) {
+                let (answer, log) = (Arc::clone(&answer), Arc::clone(&log));
+                // A client that says nothing sensible, such as one that tries TLS, is hung up on.
+                std::thread::spawn(move || serve(client, &*answer, &log));
+            }
+        });
+        Self { host, requests }
+    }
+
+    /// `METHOD address` of all requests, oldest first.
+    pub fn requests(&self) -> Vec<String> {
+        self.requests.lock().expect("nobody panicked").clone()
+    }
+}
+
+fn serve(mut client: TcpStream, answer: &dyn Fn(&Request) -> Answer, log: &Mutex<Vec<String>>) -> Option<()> {
+    let mut reader = BufReader::new(client.try_clone().ok()?);
+    let mut first = String::new();
+    reader.read_line(&mut first).ok()?;
+    let mut words = first.split_whitespace();
+    let (method, address) = (words.next()?.to_owned(), words.next()?.to_owned());
+    let (mut length, mut authorization) = (0, String::new());
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok()?;
+        let Some((name, value)) = line.trim().split_once(": ") else { break };
+        match name.to_ascii_lowercase().as_str() {
+            "content-length" => length = value.parse().ok()?,
+            "authorization" => authorization = value.to_owned(),
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    log.lock().ok()?.push(format!("{method} {address}"));
+    let request = Request { method, address, authorization, body: String::from_utf8_lossy(&body).into_owned() };
+    let mut answer = answer(&request);
+    let length = answer.body.len();
+    let mut head = format!("HTTP/1.1 {} x\r\nconnection: close\r\n", answer.status);
+    if !answer.headers.iter().any(|(name, _)| *name == "content-length") {
+        answer.headers.push(("content-length", length.to_string()));
+    }
+    for (name, value) in &answer.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    client.write_all(format!("{head}\r\n").as_bytes()).ok()?;
+    if request.method != "HEAD" {
+        client.write_all(&answer.body).ok()?;
+    }
+    Some(())
+}
