@@ -21,5 +21,7 @@ pub mod push;
 pub mod reference;
 pub mod registry;
 pub mod registry_tag;
+pub mod rewrite;
+pub mod watch;
 
 pub use error::{Error, Result};
