@@ -167,7 +167,7 @@ impl Engine {
         // The youngest first: an image on which another is built cannot be removed.
         for image in made.images.iter().rev() {
             let Ok(Some(found)) = self.inspect(image).await else { continue };
-            let is_named = found.repo_tags.is_some_and(|tags| !tags.is_empty());
+            let is_named = [found.repo_tags, found.repo_digests].into_iter().flatten().any(|names| !names.is_empty());
             if let (false, Some(id)) = (is_named, found.id.filter(|id| !before.contains(id))) {
                 let removed = self.remove(&id).await;
                 debug!(id, ?removed, "discarded");

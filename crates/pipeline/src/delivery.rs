@@ -126,6 +126,23 @@ impl TagGuard {
         Ok(())
     }
 
+    /// Gives `image` all its names; what was done before a failure is undone, the image included.
+    ///
+    /// # Errors
+    /// Where the engine refuses a name, or `cancel` was cancelled.
+    pub async fn tag_unless_cancelled(&self, image: &BuiltImage, cancel: &CancellationToken) -> Result<(), Problem> {
+        let tagged = if cancel.is_cancelled() { Err(Problem::new("stopped", "")) } else { self.tag(image).await };
+        if tagged.is_err() {
+            self.undo(image).await;
+        }
+        tagged
+    }
+
+    /// The ids of all images that the engine had.
+    pub fn images_before(&self) -> &HashSet<String> {
+        &self.images_before
+    }
+
     /// Puts every name back, and removes `image` if it is new.
     pub async fn undo(&self, image: &BuiltImage) {
         for (tag, before) in &self.before {
@@ -231,7 +248,7 @@ async fn put_back(targets: &[PushTarget], before: &[hotfix_docker::Result<TagSta
     }
 }
 
-fn engine_problem(error: Error) -> Problem {
+pub(crate) fn engine_problem(error: Error) -> Problem {
     let (message, hint) = match &error {
         Error::EngineUnreachable { .. } => (
             "the Docker engine cannot be reached",
@@ -288,11 +305,7 @@ pub async fn build(
     };
     let built = destination.build(image, &plan.tags, cancel).await?;
     if let Some(guard) = &guard {
-        let tagged = if cancel.is_cancelled() { Err(Problem::new("stopped", "")) } else { guard.tag(&built).await };
-        if let Err(problem) = tagged {
-            guard.undo(&built).await;
-            return Err(problem);
-        }
+        guard.tag_unless_cancelled(&built, cancel).await?;
     }
     Ok((built, guard))
 }

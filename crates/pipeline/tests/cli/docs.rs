@@ -29,7 +29,7 @@ fn every_option_in_the_documents_exists() {
     let known = options(&help);
     // Of cargo, in the commands that try it out.
     let of_others = ["--workspace", "--path"].map(str::to_owned);
-    for name in ["README.md", "docs/guide.md"] {
+    for name in ["README.md", "docs/guide.md", "docs/vendor-image.md"] {
         let unknown: Vec<_> =
             options(&document(name)).into_iter().filter(|o| !known.contains(o) && !of_others.contains(o)).collect();
         assert!(unknown.is_empty(), "{name} names options that do not exist: {unknown:?}");

@@ -16,3 +16,4 @@ mod secrets;
 mod sequence;
 mod tool;
 mod usage;
+mod vendor_image;
