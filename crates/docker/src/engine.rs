@@ -6,7 +6,8 @@ use std::time::Duration;
 use bollard::Docker;
 use bollard::models::{ImageHistoryResponseItem, ImageInspect};
 use bollard::query_parameters::{
-    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
+    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
+    TagImageOptionsBuilder,
 };
 use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
@@ -15,6 +16,7 @@ use tracing::{debug, info};
 use crate::auth::credentials_for;
 use crate::base::{BaseImage, Platform, Source};
 use crate::reference::ImageRef;
+use crate::watch::Made;
 use crate::{Error, Result};
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -151,7 +153,38 @@ impl Engine {
     /// # Errors
     /// Where the engine refuses. An image that is not there is no error.
     pub async fn remove(&self, name: &str) -> Result<()> {
-        let options = RemoveImageOptionsBuilder::new().force(false).noprune(false).build();
+        self.remove_image(name, false).await
+    }
+
+    /// Removes what a build left: containers whatever they do, and images that have no name and are not in `before`. What
+    /// cannot be removed stays.
+    pub async fn discard(&self, made: &Made, before: &HashSet<String>) {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        for container in &made.containers {
+            let removed = self.docker.remove_container(container, Some(options.clone())).await;
+            debug!(container, ?removed, "discarded");
+        }
+        // The youngest first: an image on which another is built cannot be removed.
+        for image in made.images.iter().rev() {
+            let Ok(Some(found)) = self.inspect(image).await else { continue };
+            let is_named = [found.repo_tags, found.repo_digests].into_iter().flatten().any(|names| !names.is_empty());
+            if let (false, Some(id)) = (is_named, found.id.filter(|id| !before.contains(id))) {
+                let removed = self.remove(&id).await;
+                debug!(id, ?removed, "discarded");
+            }
+        }
+    }
+
+    /// Removes the image `id` with all its names.
+    ///
+    /// # Errors
+    /// Where the engine refuses. An image that is not there is no error.
+    pub async fn remove_with_names(&self, id: &str) -> Result<()> {
+        self.remove_image(id, true).await
+    }
+
+    async fn remove_image(&self, name: &str, force: bool) -> Result<()> {
+        let options = RemoveImageOptionsBuilder::new().force(force).noprune(false).build();
         match self.docker.remove_image(name, Some(options), None).await {
             Ok(_) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
             Err(source) => Err(Error::engine(format!("remove the image {name}"))(source)),

@@ -116,6 +116,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The caller does not want an image with this in it.
+    #[error("the image cannot hold {path}")]
+    Refused {
+        /// A file, or what else is meant.
+        path: String,
+        /// Why.
+        source: BoxError,
+    },
     /// The caller asked to stop.
     #[error("stopped on request")]
     Cancelled,

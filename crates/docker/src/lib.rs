@@ -25,8 +25,10 @@ pub mod reference;
 pub mod registry;
 pub mod registry_tag;
 mod repository;
+pub mod rewrite;
 mod token;
 mod transport;
 pub mod upload;
+pub mod watch;
 
 pub use error::{Error, Result};

@@ -68,10 +68,23 @@ pub async fn load_with(
     base_layers: BaseLayers,
     cancel: &CancellationToken,
 ) -> Result<BuiltImage> {
-    let (writer, body) = pipe();
     let base = base_reader(image, base_layers);
-    let (archived, token) = (image.clone(), cancel.clone());
-    let archive = tokio::task::spawn_blocking(move || send_archive(&archived, base, writer, &token));
+    let archived = image.clone();
+    let (written, said) = send(engine, cancel, move |out| write_archive(&archived, base, out)).await?;
+    let id = find(engine, &written.configuration_digest, &written.diff_ids, &said).await?;
+    debug!(layers = image.layers.len(), id, "loaded");
+    Ok(BuiltImage { id, digest: None, layers: written.layers })
+}
+
+/// Streams the archive that `write` makes, on a thread of its own, to the engine; returns what either had to say.
+pub(crate) async fn send<T: Send + 'static>(
+    engine: &Engine,
+    cancel: &CancellationToken,
+    write: impl FnOnce(&mut CancellableWriter<PipeWriter>) -> io::Result<T> + Send + 'static,
+) -> Result<(T, String)> {
+    let (writer, body) = pipe();
+    let token = cancel.clone();
+    let archive = tokio::task::spawn_blocking(move || send_archive(write, writer, &token));
     let mut answers = engine.docker.import_image_stream(ImportImageOptions::default(), body, None);
     let mut said = String::new();
     let mut refusal = None;
@@ -99,7 +112,7 @@ pub async fn load_with(
         (Ok(written), None) => written,
     };
     debug!(said, "load");
-    confirm(engine, image, written, &said).await
+    Ok((written, said))
 }
 
 /// What was written to the engine.
@@ -135,14 +148,13 @@ fn async_stream(
     stream.flatten().boxed()
 }
 
-fn send_archive(
-    image: &Image,
-    base: Option<Box<dyn Read + Send>>,
+fn send_archive<T>(
+    write: impl FnOnce(&mut CancellableWriter<PipeWriter>) -> io::Result<T>,
     pipe: PipeWriter,
     cancel: &CancellationToken,
-) -> io::Result<Written> {
+) -> io::Result<T> {
     let mut out = CancellableWriter::new(pipe, cancel);
-    match write_archive(image, base, &mut out).and_then(|written| out.flush().map(|()| written)) {
+    match write(&mut out).and_then(|written| out.flush().map(|()| written)) {
         Ok(written) => Ok(written),
         Err(error) => {
             out.into_inner().fail(&error);
@@ -221,18 +233,23 @@ fn copy_padded(from: &mut impl Read, size: u64, out: &mut impl Write) -> io::Res
     out.write_all(&[0; 512][..padding as usize])
 }
 
-async fn confirm(engine: &Engine, image: &Image, written: Written, said: &str) -> Result<BuiltImage> {
+/// The id of the image that was just loaded, which must have the layers `diff_ids`.
+pub(crate) async fn find(
+    engine: &Engine,
+    configuration_digest: &str,
+    diff_ids: &[String],
+    said: &str,
+) -> Result<String> {
     let not_loaded = |reason: String| Error::NotConfirmed { action: "load the image".to_owned(), reason };
     // The id is the configuration's digest where images are kept the classic way; elsewhere the engine names it.
     let named = said.split_whitespace().filter(|word| word.starts_with("sha256:"));
-    for id in std::iter::once(written.configuration_digest.as_str()).chain(named) {
+    for id in std::iter::once(configuration_digest).chain(named) {
         let Some(found) = engine.inspect(id).await? else { continue };
-        let diff_ids = found.root_fs.and_then(|fs| fs.layers).unwrap_or_default();
-        if diff_ids != written.diff_ids {
-            return Err(not_loaded(format!("it has {} layers that are not those sent", diff_ids.len())));
+        let found_ids = found.root_fs.and_then(|fs| fs.layers).unwrap_or_default();
+        if found_ids != diff_ids {
+            return Err(not_loaded(format!("it has {} layers that are not those sent", found_ids.len())));
         }
-        debug!(layers = image.layers.len(), id, "loaded");
-        return Ok(BuiltImage { id: found.id.unwrap_or_else(|| id.to_owned()), digest: None, layers: written.layers });
+        return Ok(found.id.unwrap_or_else(|| id.to_owned()));
     }
     Err(not_loaded(if said.trim().is_empty() {
         "it said nothing".to_owned()

@@ -94,7 +94,7 @@ impl Destination {
             Self::Engine(engine) => {
                 let guard = TagGuard::note(engine, tags).await?;
                 let built = load::load(engine, image, cancel).await.map_err(engine_problem)?;
-                guard.tag_or_undo(&built, cancel).await?;
+                guard.tag_unless_cancelled(&built, cancel).await?;
                 Ok((built, guard.into()))
             }
             Self::Layout(folder) => {
@@ -194,12 +194,21 @@ impl TagGuard {
         Ok(())
     }
 
-    async fn tag_or_undo(&self, image: &BuiltImage, cancel: &CancellationToken) -> Result<(), Problem> {
+    /// Gives `image` all its names; what was done before a failure is undone, the image included.
+    ///
+    /// # Errors
+    /// Where the engine refuses a name, or `cancel` was cancelled.
+    pub async fn tag_unless_cancelled(&self, image: &BuiltImage, cancel: &CancellationToken) -> Result<(), Problem> {
         let tagged = if cancel.is_cancelled() { Err(Problem::new("stopped", "")) } else { self.tag(image).await };
         if tagged.is_err() {
             self.undo(image).await;
         }
         tagged
+    }
+
+    /// The ids of all images that the engine had.
+    pub fn images_before(&self) -> &HashSet<String> {
+        &self.images_before
     }
 
     /// Puts every name back, and removes `image` if it is new.
@@ -221,7 +230,7 @@ impl TagGuard {
     }
 }
 
-fn engine_problem(error: Error) -> Problem {
+pub(crate) fn engine_problem(error: Error) -> Problem {
     let (message, hint) = match &error {
         Error::EngineUnreachable { .. } => (
             "the Docker engine cannot be reached",

@@ -172,17 +172,24 @@ pub fn settings(plan: &Plan, base: &BaseImage, placement: &Placement, digests: &
 }
 
 fn labels(plan: &Plan, base: &BaseImage, placement: &Placement, digests: &InputDigests) -> BTreeMap<String, String> {
-    let applied = plan.hotfixes.as_slice().iter().zip(&digests.hotfixes);
-    let applied =
-        applied.map(|(hotfix, sha256)| json!({ "number": hotfix.number, "file": hotfix.file, "sha256": sha256 }));
-    let applied = serde_json::Value::from_iter(applied);
-    let [version, base_name, base_digest] = IMAGE_LABELS;
-    let mut labels: BTreeMap<String, String> = plan.request.labels.iter().cloned().collect();
-    labels.insert(version.to_owned(), plan.image_version());
+    let [_, base_name, base_digest] = IMAGE_LABELS;
+    let mut labels = common_labels(plan, digests, fingerprint(plan, base, placement, digests));
     labels.insert(base_name.to_owned(), base.name.clone());
     if let Some(digest) = &base.digest {
         labels.insert(base_digest.to_owned(), digest.clone());
     }
+    labels
+}
+
+/// Labels of every image, whatever it is made of.
+pub(crate) fn common_labels(plan: &Plan, digests: &InputDigests, fingerprint: String) -> BTreeMap<String, String> {
+    let applied = plan.hotfixes.as_slice().iter().zip(&digests.hotfixes);
+    let applied =
+        applied.map(|(hotfix, sha256)| json!({ "number": hotfix.number, "file": hotfix.file, "sha256": sha256 }));
+    let applied = serde_json::Value::from_iter(applied);
+    let [version, ..] = IMAGE_LABELS;
+    let mut labels: BTreeMap<String, String> = plan.request.labels.iter().cloned().collect();
+    labels.insert(version.to_owned(), plan.image_version());
     let own = [
         ("product", plan.product.name.clone()),
         ("version", plan.product.version.clone()),
@@ -190,7 +197,7 @@ fn labels(plan: &Plan, base: &BaseImage, placement: &Placement, digests: &InputD
         ("pack-sha256", digests.pack.clone()),
         ("applied", applied.to_string()),
         ("tool-version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("fingerprint", fingerprint(plan, base, placement, digests)),
+        ("fingerprint", fingerprint),
     ];
     labels.extend(own.map(|(key, value)| (format!("hotfix.{key}"), value)));
     labels

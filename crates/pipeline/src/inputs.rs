@@ -11,6 +11,7 @@ use crate::pack::{Product, ProductPack, printable};
 use crate::plan::{BasePlan, CredentialState, DEFAULT_BASE_IMAGE, Method, image_version, split_layout};
 use crate::request::{Output, Request};
 use crate::step::Problem;
+use crate::vendor_image;
 
 /// What a run works with, checked as far as it can be without engine, registry and vendor.
 pub(crate) struct Inputs {
@@ -25,7 +26,7 @@ impl Inputs {
     pub(crate) fn read(request: &Request, credentials: CredentialState) -> Result<Self, Problem> {
         let pack = ProductPack::open(&request.pack, request.max_unpacked_size)?;
         check_folder(&request.hotfix_dir)?;
-        if credentials == CredentialState::Missing && request.through != Some(0) {
+        if credentials == CredentialState::Missing && (request.vendor_image || request.through != Some(0)) {
             return Err(credentials::missing());
         }
         // Parsed here so that a bad name fails in this step; the derived one follows once the sequence is known.
@@ -121,7 +122,8 @@ fn method(request: &Request) -> Result<Method, Problem> {
     match request {
         Request { from_image: Some(_), .. } => not_yet("--from-image"),
         Request { dockerfile: Some(_), .. } => not_yet("--dockerfile"),
-        Request { vendor_image: true, .. } => not_yet("--vendor-image"),
+        Request { vendor_image: true, output: Output::Layout(_), .. } => Err(vendor_image::needs_engine()),
+        Request { vendor_image: true, .. } => Ok(Method::VendorTool),
         _ => base(request).map(Method::Base),
     }
 }

@@ -37,7 +37,8 @@ impl Secrets {
         Self(texts.map(|text| Finder::new(text.as_bytes()).into_owned()).collect())
     }
 
-    fn are_in(&self, mut source: impl Read) -> io::Result<bool> {
+    /// Whether one of them is in `source`.
+    pub(crate) fn are_in(&self, mut source: impl Read) -> io::Result<bool> {
         let overlap = self.0.iter().map(|finder| finder.needle().len()).max().unwrap_or_default();
         let mut buffer = Vec::with_capacity(CHUNK + overlap);
         loop {
@@ -79,7 +80,8 @@ pub fn check(product: &PatchedProduct, secrets: &Secrets) -> Result<(), Problem>
     }
 }
 
-fn found_in(path: &str) -> Problem {
+/// What a run says of a secret at `path`.
+pub(crate) fn found_in(path: &str) -> Problem {
     Problem::new(
         format!(
             "{} holds the password, the user name or a token of the update tool, and would be in the image",

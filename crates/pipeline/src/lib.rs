@@ -35,4 +35,5 @@ pub mod stragglers;
 mod summary;
 pub mod tree;
 pub mod update_tool;
+pub mod vendor_image;
 pub mod workspace;

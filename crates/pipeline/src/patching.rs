@@ -21,82 +21,83 @@ use crate::step::{Failure, Problem, Step};
 use crate::update_tool::UpdateTool;
 use crate::workspace::Workspace;
 
-/// Unpacks the pack into the workspace and applies the hotfixes there. A workspace that is kept holds no secret
-/// afterwards, however this ends.
-///
-/// # Errors
-/// The step that failed.
-pub async fn patch(
-    plan: &Plan,
-    workspace: &Workspace,
-    credentials: &Credentials,
-    recorder: &mut Recorder,
-) -> Result<PatchedProduct, Failure> {
-    let home = workspace.path().join(plan.product.folder());
-    let private = private(plan, workspace, credentials);
-    let work = Work { plan, home: &home, workspace, credentials, private: &private };
-    let tool = work.update_tool();
-    let patched = work.patch(&tool, recorder).await;
-    if workspace.is_kept() {
-        work.clean_up(&Secrets::new(credentials, &tool.tokens()));
+/// What steps 4 to 6 need, and what they work on. A workspace that is kept holds no secret once this is dropped.
+#[derive(Debug)]
+pub struct Work<'a> {
+    /// What is to be done.
+    pub plan: &'a Plan,
+    /// The unpacked product.
+    pub home: PathBuf,
+    /// Where it is.
+    pub workspace: &'a Workspace,
+    /// Who the update tool works for.
+    pub credentials: &'a Credentials,
+    /// What nobody is to know.
+    pub private: Private,
+    /// The update tool.
+    pub tool: UpdateTool<'a>,
+}
+
+impl<'a> Work<'a> {
+    /// In the workspace, for a plan that needs the update tool.
+    pub fn new(plan: &'a Plan, workspace: &'a Workspace, credentials: &'a Credentials) -> Self {
+        let home = workspace.path().join(plan.product.folder());
+        let private = private(plan, workspace, credentials);
+        let tool = update_tool(plan, &home, workspace, credentials);
+        Self { plan, home, workspace, credentials, private, tool }
     }
-    patched
-}
 
-/// What steps 4 to 6 need.
-struct Work<'a> {
-    plan: &'a Plan,
-    home: &'a Path,
-    workspace: &'a Workspace,
-    credentials: &'a Credentials,
-    private: &'a Private,
-}
-
-impl Work<'_> {
-    async fn patch(&self, tool: &UpdateTool<'_>, recorder: &mut Recorder) -> Result<PatchedProduct, Failure> {
+    /// Unpacks the pack into the workspace and applies the hotfixes there.
+    ///
+    /// # Errors
+    /// The step that failed.
+    pub async fn patch(&self, recorder: &mut Recorder) -> Result<PatchedProduct, Failure> {
         let mut changes = recorder.run(Step::ExtractPack, async |cancel| self.extract(cancel).await).await?;
-        recorder.run(Step::InitializeUpdateTool, async |cancel| tool.initialize(&cancel).await).await?;
+        recorder.run(Step::InitializeUpdateTool, async |cancel| self.tool.initialize(&cancel).await).await?;
         recorder.step(Step::InitializeUpdateTool, || {
             changes.skip()?;
             self.check_level()
         })?;
-        let mut deltas = Vec::new();
-        let applied = recorder
-            .run(Step::ApplyHotfixes, async |cancel| self.apply(tool, &mut changes, &mut deltas, &cancel).await)
-            .await;
-        deltas.into_iter().for_each(|(number, delta)| recorder.hotfix(number, delta));
-        applied?;
-        let patched = recorder.step(Step::ApplyHotfixes, || changes.finish())?;
-        let secrets = Secrets::new(self.credentials, &tool.tokens());
-        recorder.check(Step::BuildImage, || leaks::check(&patched, &secrets))?;
+        if !self.plan.hotfixes.as_slice().is_empty() {
+            let mut deltas = Vec::new();
+            let applied = recorder
+                .run(Step::ApplyHotfixes, async |cancel| self.apply(&mut changes, &mut deltas, &cancel).await)
+                .await;
+            deltas.into_iter().for_each(|(number, delta)| recorder.hotfix(number, delta));
+            applied?;
+        }
+        let patched = recorder.check(Step::ApplyHotfixes, || changes.finish())?;
+        recorder.check(Step::BuildImage, || leaks::check(&patched, &self.secrets()))?;
         Ok(patched)
     }
 
+    /// What must not be in an image, as far as it is known by now.
+    pub fn secrets(&self) -> Secrets {
+        Secrets::new(self.credentials, &self.tool.tokens())
+    }
+
+    /// Cleans the update tool's records in the product, and removes its log.
+    ///
+    /// # Errors
+    /// Where they cannot be written or removed.
+    pub fn clean_records(&self) -> io::Result<()> {
+        let config = self.home.join(CONFIG_JSON);
+        let cleaned = fs::read(&config).ok().map(|bytes| scrub(&bytes, &self.private));
+        match cleaned {
+            Some(Ok(clean)) => fs::write(&config, clean)?,
+            Some(Err(_)) => fs::remove_file(&config)?,
+            None => {}
+        }
+        remove_folder(&self.home.join(LOGS))
+    }
+
     async fn extract(&self, cancel: CancellationToken) -> Result<Changes, Problem> {
-        let (pack, home, private) = (self.plan.pack.clone(), self.home.to_owned(), self.private.clone());
+        let (pack, home, private) = (self.plan.pack.clone(), self.home.clone(), self.private.clone());
         blocking(move || {
             pack.extract(&home, &cancel)?;
             Changes::begin(&pack, &home, private)
         })
         .await
-    }
-
-    fn update_tool(&self) -> UpdateTool<'_> {
-        let mut redactor = Redactor::default();
-        let password = self.credentials.password.expose_secret();
-        redactor.add(password);
-        // As in the header of HTTP's basic authentication, where it cannot be told apart.
-        redactor.add(&format!("{}:{password}", self.credentials.username));
-        UpdateTool {
-            home: self.home.to_owned(),
-            name: self.plan.host.update_tool,
-            workspace: self.workspace,
-            credentials: self.credentials,
-            hand_over: self.plan.request.tool_credentials,
-            offline: self.plan.request.offline,
-            redactor,
-            tokens: Mutex::default(),
-        }
     }
 
     /// The tool knows the level of a pack whatever its file is called.
@@ -119,14 +120,13 @@ impl Work<'_> {
 
     async fn apply(
         &self,
-        tool: &UpdateTool<'_>,
         changes: &mut Changes,
         deltas: &mut Vec<(u32, Delta)>,
         cancel: &CancellationToken,
     ) -> Result<(), Problem> {
         let hotfixes = self.plan.hotfixes.as_slice();
         for hotfix in hotfixes {
-            tool.apply(hotfix, cancel).await?;
+            self.tool.apply(hotfix, cancel).await?;
             let Some(delta) = changes.attribute(hotfix.newest)? else {
                 return Err(Problem::new(
                     format!(
@@ -154,29 +154,51 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// A workspace that is kept holds no secret: the tool's own files go, its records are cleaned.
-    fn clean_up(&self, secrets: &Secrets) {
-        let config = self.home.join(CONFIG_JSON);
-        let cleaned = fs::read(&config).ok().map(|bytes| scrub(&bytes, self.private));
-        let kept = match cleaned {
-            Some(Ok(clean)) => fs::write(&config, clean),
-            Some(Err(_)) => fs::remove_file(&config),
-            None => Ok(()),
-        };
+    /// The tool's own files go, its records are cleaned.
+    fn clean_up(&self) {
+        let records = self.clean_records();
         let removed =
-            [self.workspace.home(), self.workspace.temporary(), self.home.join(LOGS)].iter().try_for_each(|folder| {
-                match fs::remove_dir_all(folder) {
-                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-                    _ => Ok(()),
-                }
-            });
-        match leaks::remove_from(self.workspace.path(), secrets) {
+            [self.workspace.home(), self.workspace.temporary()].iter().try_for_each(|folder| remove_folder(folder));
+        match leaks::remove_from(self.workspace.path(), &self.secrets()) {
             0 => {}
             files => tracing::warn!("{files} files of the kept workspace held a secret and were removed"),
         }
-        if let Err(error) = kept.and(removed) {
+        if let Err(error) = records.and(removed) {
             tracing::warn!("the kept workspace could not be cleaned of what the update tool left: {error}");
         }
+    }
+}
+
+impl Drop for Work<'_> {
+    fn drop(&mut self) {
+        if self.workspace.is_kept() {
+            self.clean_up();
+        }
+    }
+}
+
+fn remove_folder(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn update_tool<'a>(plan: &Plan, home: &Path, workspace: &'a Workspace, credentials: &'a Credentials) -> UpdateTool<'a> {
+    let mut redactor = Redactor::default();
+    let password = credentials.password.expose_secret();
+    redactor.add(password);
+    // As in the header of HTTP's basic authentication, where it cannot be told apart.
+    redactor.add(&format!("{}:{password}", credentials.username));
+    UpdateTool {
+        home: home.to_owned(),
+        name: plan.host.update_tool,
+        workspace,
+        credentials,
+        hand_over: plan.request.tool_credentials,
+        offline: plan.request.offline,
+        redactor,
+        tokens: Mutex::default(),
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::checksums::{InputDigests, read_inputs};
 use crate::credentials::Credentials;
 use crate::delivery::Destination;
-use crate::patching::patch;
+use crate::patching::Work;
 use crate::plan::Plan;
 use crate::pushing::{PushTarget, push_all, push_targets};
 use crate::recipe::Recipe;
@@ -51,15 +51,15 @@ pub async fn prepare(
 /// The step that failed. What the run made is gone again, but for a workspace that is to be kept.
 pub async fn execute(prepared: Prepared, recorder: &mut Recorder) -> Result<(), Failure> {
     let Prepared { plan, credentials, destination, recipe, push_targets, digests, workspace } = prepared;
-    let patched = match &credentials {
-        Some(credentials) if !plan.hotfixes.as_slice().is_empty() => {
-            Some(patch(&plan, &workspace, credentials, recorder).await?)
-        }
-        _ => None,
+    let credentials = credentials.filter(|_| plan.update_tool_source.is_some());
+    let work = credentials.as_ref().map(|credentials| Work::new(&plan, &workspace, credentials));
+    let patched = match &work {
+        Some(work) => Some(work.patch(recorder).await?),
+        None => None,
     };
     let (built, guard) = recorder
         .run(Step::BuildImage, async |cancel| {
-            recipe.build(&plan, &destination, &digests, patched.as_ref(), &cancel).await
+            recipe.build(&plan, &destination, &digests, work.as_ref().zip(patched.as_ref()), &cancel).await
         })
         .await?;
     let digest = if plan.push {

@@ -84,7 +84,7 @@ pub struct Plan {
     /// The update tool's file for this machine.
     #[serde(rename = "update_tool", serialize_with = "tool_name")]
     pub host: Host,
-    /// Where the update tool comes from; none where no hotfix is applied.
+    /// Where the update tool comes from; none where nothing is left for it to do.
     pub update_tool_source: Option<ToolSource>,
     /// How the image is made.
     #[serde(serialize_with = "as_text")]
@@ -118,8 +118,8 @@ impl Plan {
         let hotfixes = recorder.step(Step::ValidateSequence, || {
             HotfixSequence::read(&request.hotfix_dir, &inputs.pack.product, request.through)
         })?;
-        let update_tool_source = match hotfixes.as_slice() {
-            [] => None,
+        let update_tool_source = match (hotfixes.as_slice(), &inputs.method) {
+            ([], method) if *method != Method::VendorTool => None,
             _ => Some(recorder.check(Step::InitializeUpdateTool, || tool_source(&inputs.pack, host))?),
         };
         let bytes = hotfixes.as_slice().iter().map(|hotfix| hotfix.bytes);

@@ -1,18 +1,22 @@
 //! How the image is made: one variant a way, each found ready before anything is unpacked.
 
 use hotfix_docker::base::BaseImage;
+use hotfix_docker::engine::Engine;
 use hotfix_docker::image::BuiltImage;
 use hotfix_docker::reference::ImageRef;
 use tokio_util::sync::CancellationToken;
 
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
+use crate::credentials;
 use crate::delivery::{Destination, Guard};
 use crate::image::assemble;
+use crate::patching::Work;
 use crate::placement::Placement;
 use crate::plan::{Method, Plan};
 use crate::recorder::Recorder;
 use crate::step::{Failure, Problem, Step};
+use crate::vendor_image;
 use crate::workspace::Workspace;
 
 /// A way to make the image, with everything that it needs from outside.
@@ -21,10 +25,12 @@ pub enum Recipe {
     /// The product's layer and that of the hotfixes on a base image.
     Layers {
         /// What they are put on.
-        base: BaseImage,
+        base: Box<BaseImage>,
         /// Where they go.
         placement: Placement,
     },
+    /// The update tool's `create-docker`, in this engine.
+    VendorTool(Engine),
 }
 
 impl Recipe {
@@ -38,18 +44,22 @@ impl Recipe {
         workspace: &Workspace,
         recorder: &mut Recorder,
     ) -> Result<Self, Failure> {
+        if plan.method == Method::VendorTool {
+            return vendor_image::engine(destination).map(Self::VendorTool);
+        }
         let Method::Base(base) = &plan.method else { unreachable!("refused when the plan was made") };
         let platform = plan.request.platform.as_ref();
         let find = async |cancel| destination.base(base, platform, workspace, &cancel).await;
         let base = recorder.look_ahead(Step::BuildImage, find).await?;
         let placement = recorder.look_ahead(Step::BuildImage, async |_| Placement::find(plan, &base).await).await?;
-        Ok(Self::Layers { base, placement })
+        Ok(Self::Layers { base: Box::new(base), placement })
     }
 
     /// What the image is put on, for reports.
     pub fn base_name(&self) -> &str {
         match self {
             Self::Layers { base, .. } => &base.name,
+            Self::VendorTool(_) => vendor_image::BASE_NAME,
         }
     }
 
@@ -57,6 +67,7 @@ impl Recipe {
     pub fn origin(&self) -> Option<&ImageRef> {
         match self {
             Self::Layers { base, .. } => base.origin(),
+            Self::VendorTool(_) => None,
         }
     }
 
@@ -69,13 +80,18 @@ impl Recipe {
         plan: &Plan,
         destination: &Destination,
         digests: &InputDigests,
-        patched: Option<&PatchedProduct>,
+        work: Option<(&Work<'_>, &PatchedProduct)>,
         cancel: &CancellationToken,
     ) -> Result<(BuiltImage, Guard), Problem> {
         match self {
             Self::Layers { base, placement } => {
-                let image = assemble(plan, base.clone(), placement, digests, patched)?;
+                let patched = work.map(|(_, patched)| patched);
+                let image = assemble(plan, base.as_ref().clone(), placement, digests, patched)?;
                 destination.build(&image, &plan.tags, cancel).await
+            }
+            Self::VendorTool(engine) => {
+                let (work, _) = work.ok_or_else(credentials::missing)?;
+                vendor_image::build(work, engine, digests, cancel).await
             }
         }
     }

@@ -128,6 +128,13 @@ impl Problem {
         self
     }
 
+    /// With something else to do next.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
     /// What to do next.
     pub fn hint(&self) -> &str {
         &self.hint

@@ -3,6 +3,7 @@
 //! Codes, commands, variables and the self-update are those of the vendor's documentation.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -69,7 +70,7 @@ impl UpdateTool<'_> {
         if !self.path().exists() {
             self.run_setup_script(cancel).await?;
         }
-        self.run_until_settled(&["current-state"], "show the current state", cancel).await
+        self.run_until_settled(&["current-state"], &[], "show the current state", cancel).await
     }
 
     /// Applies one hotfix, from the copy in the workspace.
@@ -84,7 +85,25 @@ impl UpdateTool<'_> {
             arguments.push("--offline");
         }
         arguments.push(&zip);
-        self.run_until_settled(&arguments, &format!("apply hotfix {} ({})", hotfix.number, hotfix.file), cancel).await
+        self.run_until_settled(&arguments, &[], &format!("apply hotfix {} ({})", hotfix.number, hotfix.file), cancel)
+            .await
+    }
+
+    /// Has the tool build an image called `tag`, with `environment` for the `docker` that it runs.
+    ///
+    /// # Errors
+    /// Where the tool fails, in whatever way.
+    pub async fn create_docker(
+        &self,
+        tag: &str,
+        environment: &[(&str, OsString)],
+        cancel: &CancellationToken,
+    ) -> Result<(), Problem> {
+        let arguments = ["create-docker", "-t", tag];
+        let action = "build the image (create-docker)";
+        let created = self.run_until_settled(&arguments, environment, action, cancel).await;
+        let hint = "see what it said; it runs docker, mostly as root; -v shows all it said";
+        created.map_err(|problem| problem.of_kind(Kind::Failed).with_hint(hint))
     }
 
     fn path(&self) -> PathBuf {
@@ -94,7 +113,7 @@ impl UpdateTool<'_> {
     async fn run_setup_script(&self, cancel: &CancellationToken) -> Result<(), Problem> {
         let script = self.home.join(BIN).join(SETUP_SCRIPT);
         info!("the pack ships no {}, running bin/{SETUP_SCRIPT}", self.name);
-        let finished = self.run(&script, &[], false, cancel).await?;
+        let finished = self.run(&script, &[], None, cancel).await?;
         if finished.code != Some(DONE) {
             return Err(self.failed(&format!("bin/{SETUP_SCRIPT} could not get the update tool"), &finished));
         }
@@ -108,11 +127,12 @@ impl UpdateTool<'_> {
     async fn run_until_settled(
         &self,
         arguments: &[&str],
+        environment: &[(&str, OsString)],
         action: &str,
         cancel: &CancellationToken,
     ) -> Result<(), Problem> {
         for _ in 0..=RUN_AGAIN {
-            let finished = self.run(&self.path(), arguments, true, cancel).await?;
+            let finished = self.run(&self.path(), arguments, Some(environment), cancel).await?;
             match finished.code {
                 Some(DONE) => return Ok(()),
                 Some(SELF_UPDATED) => info!("the update tool updated itself, running it again"),
@@ -125,11 +145,12 @@ impl UpdateTool<'_> {
         ))
     }
 
+    /// Commands that log in get credentials, and `authenticated` in their environment.
     async fn run(
         &self,
         program: &Path,
         arguments: &[&str],
-        authenticates: bool,
+        authenticated: Option<&[(&str, OsString)]>,
         cancel: &CancellationToken,
     ) -> Result<Finished, Problem> {
         set_run_bit(program).map_err(|error| {
@@ -138,7 +159,7 @@ impl UpdateTool<'_> {
             Problem::new(format!("{} cannot be made executable", program.display()), hint).because(error)
         })?;
         debug!(?arguments, "running {}", program.display());
-        let mut command = self.command(program, arguments, authenticates);
+        let mut command = self.command(program, arguments, authenticated);
         self.note_tokens();
         let finished = process::run(&mut command, cancel).await;
         stragglers::end(self.workspace.path());
@@ -159,7 +180,7 @@ impl UpdateTool<'_> {
         Ok(finished)
     }
 
-    fn command(&self, program: &Path, arguments: &[&str], authenticates: bool) -> Command {
+    fn command(&self, program: &Path, arguments: &[&str], authenticated: Option<&[(&str, OsString)]>) -> Command {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(self.home.join(BIN));
         for (name, _) in std::env::vars_os() {
@@ -178,7 +199,8 @@ impl UpdateTool<'_> {
             command.env_remove(name);
         }
         command.env("HOME", self.workspace.home()).env("TMPDIR", self.workspace.temporary());
-        if authenticates {
+        if let Some(environment) = authenticated {
+            command.envs(environment.iter().map(|(name, value)| (name, value)));
             let (username, password) = (&self.credentials.username, self.credentials.password.expose_secret());
             match self.hand_over {
                 ToolCredentials::Env => command.env(USERNAME_VARIABLE, username).env(PASSWORD_VARIABLE, password),

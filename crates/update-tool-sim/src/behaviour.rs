@@ -22,6 +22,8 @@ pub struct ToolBehaviour {
     pub self_update_loses_run_bit: bool,
     /// Updates itself on `apply-hotfix`, and only there.
     pub self_update_on_apply: bool,
+    /// Updates itself on `create-docker`, and only there.
+    pub self_update_on_create_docker: bool,
     /// Reads `UPDATE_TOOL_USERNAME` and `UPDATE_TOOL_PASSWORD`; tools before 2026 know flags and prompt only.
     pub reads_environment: bool,
     /// The user name and password that are right; `None`: any that are not empty.
@@ -59,6 +61,7 @@ impl Default for ToolBehaviour {
             self_updates: 0,
             self_update_loses_run_bit: false,
             self_update_on_apply: false,
+            self_update_on_create_docker: false,
             reads_environment: true,
             accepts: None,
             config: ConfigGeneration::default(),
@@ -90,7 +93,7 @@ pub enum Fault {
     Reverted,
     /// Exits 2 without having replaced itself.
     SelfUpdateClaimed,
-    /// Exits with a code that no vendor documents.
+    /// Exits with this code; with 0 it has done nothing and says otherwise.
     ExitCode(u8),
     /// Ends by SIGABRT.
     Abort,

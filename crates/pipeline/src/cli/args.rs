@@ -196,7 +196,7 @@ pub struct ImageOptions {
     #[arg(long, value_name = "K[=V]", requires = "dockerfile", value_parser = build_arg)]
     build_arg: Vec<(String, String)>,
     /// Let the update tool build the image (create-docker), as the old script did
-    #[arg(long, conflicts_with = "base_image")]
+    #[arg(long, conflicts_with_all = ["base_image", "entrypoint", "env", "product_home", "chown", "platform"])]
     vendor_image: bool,
     /// Platform of the image, such as linux/arm64 [default: that of the base image here]
     #[arg(long, value_name = "OS/ARCH")]

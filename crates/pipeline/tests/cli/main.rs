@@ -24,3 +24,4 @@ mod secrets;
 mod sequence;
 mod tool;
 mod usage;
+mod vendor_image;

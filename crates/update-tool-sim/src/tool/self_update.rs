@@ -13,7 +13,11 @@ use crate::trailer;
 
 /// Replaces the executable by one that has one self-update less to do, if it has any.
 pub(super) fn run_if_due(product: &Product, behaviour: &ToolBehaviour, command: &Command) -> Result<(), Stop> {
-    let here = !behaviour.self_update_on_apply || matches!(command, Command::ApplyHotfix { .. });
+    let here = match command {
+        Command::ApplyHotfix { .. } => !behaviour.self_update_on_create_docker,
+        Command::CreateDocker { .. } => !behaviour.self_update_on_apply,
+        _ => !behaviour.self_update_on_apply && !behaviour.self_update_on_create_docker,
+    };
     if behaviour.self_updates == 0 || !here {
         return Ok(());
     }

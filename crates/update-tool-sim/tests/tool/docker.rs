@@ -49,3 +49,15 @@ fn fails_with_docker_or_without_one() {
     fake_docker(&bin, 125);
     assert_eq!(create(&product, &bin, &[]), 1);
 }
+
+#[test]
+fn updates_itself_first_where_it_is_told_to() {
+    let behaviour = ToolBehaviour { self_updates: 1, self_update_on_create_docker: true, ..ToolBehaviour::default() };
+    let product = with(behaviour);
+    let bin = product.folder.path().join("docker-bin");
+    fake_docker(&bin, 0);
+    assert_eq!(product.run(&["current-state"]), 0);
+    assert_eq!(create(&product, &bin, &[]), 2);
+    assert!(!bin.join("arguments").exists(), "nothing is built");
+    assert_eq!(create(&product, &bin, &[]), 0);
+}
