@@ -10,7 +10,7 @@ use oci_client::secrets::RegistryAuth;
 use crate::{Error, Result};
 
 /// The key under which `docker login` files Docker Hub.
-const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
+pub(crate) const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 /// A credential helper that takes longer waits for somebody who is not there.
 const HELPER_LIMIT: Duration = Duration::from_secs(20);
 

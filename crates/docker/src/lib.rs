@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod base;
+pub mod build;
 mod cancel;
 pub mod engine;
 pub mod error;

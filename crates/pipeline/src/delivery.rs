@@ -231,7 +231,7 @@ async fn put_back(targets: &[PushTarget], before: &[hotfix_docker::Result<TagSta
     }
 }
 
-fn engine_problem(error: Error) -> Problem {
+pub(crate) fn engine_problem(error: Error) -> Problem {
     let (message, hint) = match &error {
         Error::EngineUnreachable { .. } => (
             "the Docker engine cannot be reached",
@@ -282,11 +282,24 @@ pub async fn build(
     image: &Image,
     cancel: &CancellationToken,
 ) -> Result<(BuiltImage, Option<TagGuard>), Problem> {
+    named(destination, plan, cancel, async || destination.build(image, &plan.tags, cancel).await).await
+}
+
+/// Lets `make` make an image, and gives it its names; what was done before a failure is undone.
+///
+/// # Errors
+/// As `make`, and where the engine refuses a name.
+pub async fn named(
+    destination: &Destination,
+    plan: &Plan,
+    cancel: &CancellationToken,
+    make: impl AsyncFnOnce() -> Result<BuiltImage, Problem>,
+) -> Result<(BuiltImage, Option<TagGuard>), Problem> {
     let guard = match destination {
         Destination::Engine(engine) => Some(TagGuard::note(engine, &plan.tags).await?),
         Destination::Layout(_) => None,
     };
-    let built = destination.build(image, &plan.tags, cancel).await?;
+    let built = make().await?;
     if let Some(guard) = &guard {
         let tagged = if cancel.is_cancelled() { Err(Problem::new("stopped", "")) } else { guard.tag(&built).await };
         if let Err(problem) = tagged {

@@ -7,6 +7,7 @@ use hotfix_docker::oci_layout;
 use hotfix_docker::reference::ImageRef;
 
 use crate::credentials;
+use crate::dockerfile;
 use crate::pack::{Product, ProductPack};
 use crate::plan::{BasePlan, CredentialState, DEFAULT_BASE_IMAGE, Method, image_version, split_layout};
 use crate::request::{Output, Request};
@@ -32,7 +33,7 @@ impl Inputs {
         parse_tags(&request.tags)?;
         check_labels(&request.labels)?;
         check_product_home(request.product_home.as_deref())?;
-        let method = method(request)?;
+        let method = method(request, &pack.product)?;
         check_written_folders(request)?;
         if let Output::Layout(folder) = &request.output {
             if request.push {
@@ -121,11 +122,11 @@ fn check_product_home(home: Option<&str>) -> Result<(), Problem> {
     }
 }
 
-fn method(request: &Request) -> Result<Method, Problem> {
+fn method(request: &Request, product: &Product) -> Result<Method, Problem> {
     let not_yet = |option: &str| Err(Problem::new(format!("{option} is not there yet"), "leave it away"));
     match request {
         Request { from_image: Some(_), .. } => not_yet("--from-image"),
-        Request { dockerfile: Some(_), .. } => not_yet("--dockerfile"),
+        Request { dockerfile: Some(file), .. } => dockerfile::method(request, file, product),
         Request { vendor_image: true, .. } => not_yet("--vendor-image"),
         _ => base(request).map(Method::Base),
     }

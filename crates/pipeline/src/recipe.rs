@@ -6,7 +6,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
-use crate::delivery::{Destination, TagGuard, build};
+use crate::delivery::{Destination, TagGuard, build, named};
+use crate::dockerfile::DockerfileRecipe;
 use crate::image::assemble;
 use crate::placement::Placement;
 use crate::plan::{Method, Plan};
@@ -15,6 +16,7 @@ use crate::step::{Failure, Problem, Step};
 
 /// A way to make the image, with everything that it needs from outside.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // There is one of it.
 pub enum Recipe {
     /// The product's layer and that of the hotfixes on a base image.
     Layers {
@@ -23,6 +25,8 @@ pub enum Recipe {
         /// Where they go.
         placement: Placement,
     },
+    /// The user's own Dockerfile.
+    Dockerfile(DockerfileRecipe),
 }
 
 impl Recipe {
@@ -31,6 +35,16 @@ impl Recipe {
     /// # Errors
     /// Where it is not to be had, as a failure of `build-image`.
     pub async fn prepare(plan: &Plan, destination: &Destination, recorder: &mut Recorder) -> Result<Self, Failure> {
+        if let (Method::Dockerfile(file), Destination::Engine(engine)) = (&plan.method, destination) {
+            let context = recorder.check(Step::ValidateInputs, || DockerfileRecipe::check_context(plan, file))?;
+            let find = async |cancel: CancellationToken| {
+                tokio::select! {
+                    found = DockerfileRecipe::find(plan, file, &context, engine) => found,
+                    () = cancel.cancelled() => Err(Problem::new("stopped", "")),
+                }
+            };
+            return recorder.look_ahead(Step::BuildImage, find).await.map(Self::Dockerfile);
+        }
         let Method::Base(base) = &plan.method else { unreachable!("refused when the plan was made") };
         let base = recorder.look_ahead(Step::BuildImage, async |cancel| destination.base(base, &cancel).await).await?;
         let placement = recorder.look_ahead(Step::BuildImage, async |_| Placement::find(plan, &base).await).await?;
@@ -41,6 +55,7 @@ impl Recipe {
     pub fn base_name(&self) -> &str {
         match self {
             Self::Layers { base, .. } => &base.name,
+            Self::Dockerfile(recipe) => recipe.base.as_deref().unwrap_or("dockerfile"),
         }
     }
 
@@ -60,6 +75,11 @@ impl Recipe {
             Self::Layers { base, placement } => {
                 let image = assemble(plan, base.clone(), placement, digests, patched)?;
                 build(destination, plan, &image, cancel).await
+            }
+            Self::Dockerfile(recipe) => {
+                let Destination::Engine(engine) = destination else { unreachable!("refused when the plan was made") };
+                let make = async || recipe.build(plan, engine, digests, patched, cancel).await;
+                named(destination, plan, cancel, make).await
             }
         }
     }

@@ -3,6 +3,7 @@
 mod support;
 
 mod credentials;
+mod dockerfile;
 mod docs;
 mod engine;
 mod full_size;

@@ -3,6 +3,7 @@
 pub mod engine;
 pub mod layout;
 pub mod proxy;
+pub mod recipe;
 pub mod registry;
 pub mod scenario;
 
