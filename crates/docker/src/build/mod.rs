@@ -128,7 +128,8 @@ async fn run(
     show: &mut (dyn FnMut(&str) + Send),
     cancel: &CancellationToken,
 ) -> Result<()> {
-    info!("sending the build context: {} files, {} bytes", build.context.entries().count(), build.context.size());
+    let (entries, megabytes) = (build.context.entries().count(), build.context.size().div_ceil(1_000_000));
+    info!("sending the build context: {entries} files and folders, {megabytes} MB");
     let (writer, body) = pipe();
     let (context, token) = (build.context.clone(), cancel.clone());
     let sending = tokio::task::spawn_blocking(move || send(&context, writer, &token));

@@ -61,7 +61,9 @@ impl Progress {
         if line.to_ascii_lowercase().starts_with("step ") {
             self.instruction = Some(line.to_owned());
         }
-        let image = line.trim().strip_prefix("---> ").filter(|id| id.len() == 12);
+        // Podman's arrow and ids are shorter by one.
+        let arrow = line.trim().strip_prefix("--").map(|rest| rest.trim_start_matches('-'));
+        let image = arrow.and_then(|rest| rest.strip_prefix("> ")).filter(|id| (11..=12).contains(&id.len()));
         let image = image.filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()));
         self.intermediate.extend(image.map(str::to_owned));
     }
@@ -112,6 +114,7 @@ mod tests {
             r#"{"stream":"\n"}"#,
             r#"{"stream":" ---\u003e 0123456789ab\n"}"#,
             r#"{"stream":"Step 2/2 : RUN false\n ---\u003e Running in 123456789abc\n\u001b[91mout\u001b[0m"}"#,
+            r#"{"stream":"--\u003e 23456789abc\n"}"#,
             r#"{"aux":{"ID":"sha256:1"}}"#,
             r#"{"aux":{"ID":"sha256:2"}}"#,
         ]);

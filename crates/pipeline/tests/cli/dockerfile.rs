@@ -84,10 +84,14 @@ fn without_hotfixes_the_product_is_that_of_the_pack() {
     if !engine::is_there() {
         return;
     }
-    let recipe = Recipe::new("recipe-through-0", SIMPLE).args(["--through", "0"]);
-    recipe.apply().succeeds();
-    assert_eq!(recipe.run(&["cat", "/product/bin/README.txt"]), "How to start the server.");
-    assert_eq!(recipe.run(&["ls", "/product/repository/deployment/server/jaggeryapps/legacy"]), "legacy.jag");
+    for builder in BUILDERS {
+        let recipe = Recipe::new(&format!("recipe-through-0-{builder}"), SIMPLE)
+            .env("DOCKER_BUILDKIT", builder)
+            .args(["--through", "0", "--platform", "linux/amd64"]);
+        recipe.apply().succeeds();
+        assert_eq!(recipe.run(&["cat", "/product/bin/README.txt"]), "How to start the server.");
+        assert_eq!(recipe.run(&["ls", "/product/repository/deployment/server/jaggeryapps/legacy"]), "legacy.jag");
+    }
 }
 
 #[test]
@@ -215,10 +219,10 @@ fn when_stopped_the_build_ends_and_nothing_is_left() {
     for builder in BUILDERS {
         let name = format!("recipe-stopped-{builder}");
         let recipe =
-            Recipe::new(&name, &format!("{SIMPLE}RUN echo {name} && sleep 600\n")).env("DOCKER_BUILDKIT", builder);
+            Recipe::new(&name, &format!("{SIMPLE}RUN sleep 600; echo {name}\n")).env("DOCKER_BUILDKIT", builder);
         let sleeps = || {
             let lines = Command::new("ps").args(["-eo", "args"]).output().expect("ps").stdout;
-            String::from_utf8_lossy(&lines).lines().any(|line| line.contains(&format!("echo {name} && sleep 600")))
+            String::from_utf8_lossy(&lines).lines().any(|line| line.contains(&format!("sleep 600; echo {name}")))
         };
         let before = recipe.scenario.snapshot();
         let child = recipe.scenario.start_apply_until(|_| sleeps());

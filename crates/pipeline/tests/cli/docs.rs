@@ -27,9 +27,9 @@ fn every_option_in_the_documents_exists() {
     let scenario = Scenario::empty();
     let help = ["apply", "plan", "inspect"].map(|command| scenario.run(&[command, "--help"]).stdout).concat();
     let known = options(&help);
-    // Of cargo, in the commands that try it out.
-    let of_others = ["--workspace", "--path"].map(str::to_owned);
-    for name in ["README.md", "docs/guide.md"] {
+    // Of cargo, in the commands that try it out; of Dockerfiles.
+    let of_others = ["--workspace", "--path", "--from"].map(str::to_owned);
+    for name in ["README.md", "docs/guide.md", "docs/dockerfile.md"] {
         let unknown: Vec<_> =
             options(&document(name)).into_iter().filter(|o| !known.contains(o) && !of_others.contains(o)).collect();
         assert!(unknown.is_empty(), "{name} names options that do not exist: {unknown:?}");
