@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
-use crate::delivery::{Destination, TagGuard, build, named};
+use crate::delivery::{Destination, TagGuard};
 use crate::dockerfile::DockerfileRecipe;
 use crate::image::assemble;
 use crate::placement::Placement;
@@ -74,7 +74,7 @@ impl Recipe {
         match self {
             Self::Layers { base, placement } => {
                 let image = assemble(plan, base.clone(), placement, digests, patched)?;
-                build(destination, plan, &image, cancel).await
+                named(destination, plan, cancel, async || destination.build(&image, &plan.tags, cancel).await).await
             }
             Self::Dockerfile(recipe) => {
                 let Destination::Engine(engine) = destination else { unreachable!("refused when the plan was made") };
@@ -83,4 +83,29 @@ impl Recipe {
             }
         }
     }
+}
+
+/// Lets `make` make an image, and gives it its names; what was done before a failure is undone.
+///
+/// # Errors
+/// As `make`, and where the engine refuses a name.
+async fn named(
+    destination: &Destination,
+    plan: &Plan,
+    cancel: &CancellationToken,
+    make: impl AsyncFnOnce() -> Result<BuiltImage, Problem>,
+) -> Result<(BuiltImage, Option<TagGuard>), Problem> {
+    let guard = match destination {
+        Destination::Engine(engine) => Some(TagGuard::note(engine, &plan.tags).await?),
+        Destination::Layout(_) => None,
+    };
+    let built = make().await?;
+    if let Some(guard) = &guard {
+        let tagged = if cancel.is_cancelled() { Err(Problem::new("stopped", "")) } else { guard.tag(&built).await };
+        if let Err(problem) = tagged {
+            guard.undo(&built).await;
+            return Err(problem);
+        }
+    }
+    Ok((built, guard))
 }

@@ -52,9 +52,10 @@ impl Progress {
         lines
     }
 
-    /// The last lines that were shown.
+    /// The last lines that were shown, and what was said after them without an end of line.
     pub(super) fn last_lines(&self) -> Vec<String> {
-        self.tail.iter().cloned().collect()
+        let open = self.open.values().filter(|text| !text.trim().is_empty());
+        self.tail.iter().chain(open).cloned().collect()
     }
 
     fn note_classic(&mut self, line: &str) {
@@ -114,18 +115,26 @@ mod tests {
             r#"{"stream":"\n"}"#,
             r#"{"stream":" ---\u003e 0123456789ab\n"}"#,
             r#"{"stream":"Step 2/2 : RUN false\n ---\u003e Running in 123456789abc\n\u001b[91mout\u001b[0m"}"#,
-            r#"{"stream":"--\u003e 23456789abc\n"}"#,
+            r#"{"stream":"\n--\u003e 23456789abc\nopen"}"#,
             r#"{"aux":{"ID":"sha256:1"}}"#,
             r#"{"aux":{"ID":"sha256:2"}}"#,
         ]);
         assert_eq!(
             lines,
-            ["Step 1/2 : FROM a", " ---> 0123456789ab", "Step 2/2 : RUN false", " ---> Running in 123456789abc"]
+            [
+                "Step 1/2 : FROM a",
+                " ---> 0123456789ab",
+                "Step 2/2 : RUN false",
+                " ---> Running in 123456789abc",
+                "out",
+                "--> 23456789abc"
+            ]
         );
+        assert_eq!(progress.last_lines().last().map(String::as_str), Some("open"));
         assert_eq!(progress.instruction.as_deref(), Some("Step 2/2 : RUN false"));
         assert_eq!(
             (progress.intermediate, progress.image.as_deref()),
-            (vec!["0123456789ab".to_owned()], Some("sha256:2"))
+            (vec!["0123456789ab".to_owned(), "23456789abc".to_owned()], Some("sha256:2"))
         );
     }
 

@@ -4,6 +4,7 @@ mod support;
 
 mod credentials;
 mod dockerfile;
+mod dockerfile_example;
 mod docs;
 mod engine;
 mod full_size;
