@@ -15,7 +15,7 @@ use crate::credential_helper::{self, HELPER_LIMIT};
 use crate::{Error, Result};
 
 /// The key under which `docker login` files Docker Hub.
-const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
+pub(crate) const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
 /// Hosts that mean Docker Hub.
 const DOCKER_HUB: [&str; 3] = ["docker.io", "index.docker.io", "registry-1.docker.io"];
 

@@ -194,12 +194,14 @@ impl Engine {
 
 /// bollard encodes the registry credentials with the wrong base64 alphabet; the engine wants the URL-safe one.
 fn url_safe_registry_auth(mut request: bollard::BollardRequest) -> bollard::BollardRequest {
-    if let Some(value) = request.headers_mut().get_mut("X-Registry-Auth")
-        && let Ok(text) = value.to_str()
-        && let Ok(mut safe) = text.replace('+', "-").replace('/', "_").parse::<http::HeaderValue>()
-    {
-        safe.set_sensitive(true);
-        *value = safe;
+    for header in ["X-Registry-Auth", "X-Registry-Config"] {
+        if let Some(value) = request.headers_mut().get_mut(header)
+            && let Ok(text) = value.to_str()
+            && let Ok(mut safe) = text.replace('+', "-").replace('/', "_").parse::<http::HeaderValue>()
+        {
+            safe.set_sensitive(true);
+            *value = safe;
+        }
     }
     request
 }

@@ -124,6 +124,24 @@ pub enum Error {
         /// Why.
         source: BoxError,
     },
+    /// A folder cannot be sent as a build context.
+    #[error("{} {reason}", path.display())]
+    BuildContext {
+        /// The file in question.
+        path: PathBuf,
+        /// What is wrong with it, after its name.
+        reason: String,
+    },
+    /// A build by a Dockerfile failed.
+    #[error("{}{reason}\n{}", instruction.iter().map(|i| format!("{i}: ")).collect::<String>(), last_lines.join("\n"))]
+    Build {
+        /// The instruction that failed, in the builder's words.
+        instruction: Option<String>,
+        /// What the builder said of it.
+        reason: String,
+        /// The last lines of its output.
+        last_lines: Vec<String>,
+    },
     /// The caller asked to stop.
     #[error("stopped on request")]
     Cancelled,

@@ -145,6 +145,19 @@ impl Layer {
         self.entries.insert(path, entry);
     }
 
+    /// Lays `upper` over this, as an image does: what is in it counts, and its deletions delete.
+    pub fn lay_over(&mut self, upper: Self) {
+        for (path, entry) in upper.entries {
+            if !matches!(entry.node, Node::Directory) {
+                let below = format!("{path}/");
+                self.entries.retain(|known, _| *known != path && !known.starts_with(&below));
+            }
+            if !matches!(entry.node, Node::Whiteout) {
+                self.entries.insert(path, entry);
+            }
+        }
+    }
+
     /// Path and entry, in the order in which they are written.
     pub fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
         self.entries.iter().map(|(path, entry)| (path.as_str(), entry))

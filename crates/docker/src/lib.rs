@@ -6,6 +6,7 @@
 
 pub mod auth;
 pub mod base;
+pub mod build;
 mod cancel;
 mod certificates;
 mod credential_helper;

@@ -166,30 +166,40 @@ pub fn settings(plan: &Plan, base: &BaseImage, placement: &Placement, digests: &
     Settings {
         entrypoint: plan.request.entrypoint.clone(),
         env: plan.request.env.clone(),
-        labels: labels(plan, base, placement, digests),
+        labels: labels(
+            plan,
+            BaseLabels { name: Some(&base.name), digest: base.digest.as_deref() },
+            digests,
+            fingerprint(plan, base, placement, digests),
+        ),
         created: created.to_string(),
     }
 }
 
-fn labels(plan: &Plan, base: &BaseImage, placement: &Placement, digests: &InputDigests) -> BTreeMap<String, String> {
-    let [_, base_name, base_digest] = IMAGE_LABELS;
-    let mut labels = common_labels(plan, digests, fingerprint(plan, base, placement, digests));
-    labels.insert(base_name.to_owned(), base.name.clone());
-    if let Some(digest) = &base.digest {
-        labels.insert(base_digest.to_owned(), digest.clone());
-    }
-    labels
+/// What the labels say of the base, as far as it is known.
+pub(crate) struct BaseLabels<'a> {
+    /// The name it was asked for by.
+    pub(crate) name: Option<&'a str>,
+    /// Its digest.
+    pub(crate) digest: Option<&'a str>,
 }
 
-/// Labels of every image, whatever it is made of.
-pub(crate) fn common_labels(plan: &Plan, digests: &InputDigests, fingerprint: String) -> BTreeMap<String, String> {
+/// The user's labels and ours.
+pub(crate) fn labels(
+    plan: &Plan,
+    base: BaseLabels<'_>,
+    digests: &InputDigests,
+    fingerprint: String,
+) -> BTreeMap<String, String> {
     let applied = plan.hotfixes.as_slice().iter().zip(&digests.hotfixes);
     let applied =
         applied.map(|(hotfix, sha256)| json!({ "number": hotfix.number, "file": hotfix.file, "sha256": sha256 }));
     let applied = serde_json::Value::from_iter(applied);
-    let [version, ..] = IMAGE_LABELS;
+    let [version, base_name, base_digest] = IMAGE_LABELS;
     let mut labels: BTreeMap<String, String> = plan.request.labels.iter().cloned().collect();
     labels.insert(version.to_owned(), plan.image_version());
+    let of_base = [(base_name, base.name), (base_digest, base.digest)];
+    labels.extend(of_base.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))));
     let own = [
         ("product", plan.product.name.clone()),
         ("version", plan.product.version.clone()),

@@ -7,6 +7,7 @@ use hotfix_docker::oci_layout;
 use hotfix_docker::reference::ImageRef;
 
 use crate::credentials;
+use crate::dockerfile;
 use crate::pack::{Product, ProductPack, printable};
 use crate::plan::{BasePlan, CredentialState, DEFAULT_BASE_IMAGE, Method, image_version, split_layout};
 use crate::request::{Output, Request};
@@ -34,7 +35,7 @@ impl Inputs {
         request.repository.as_deref().map_or(Ok(()), check_repository)?;
         check_labels(&request.labels)?;
         check_product_home(request.product_home.as_deref())?;
-        let method = method(request)?;
+        let method = method(request, &pack.product)?;
         check_written_folders(request)?;
         if let Output::Layout(folder) = &request.output {
             oci_layout::check_target(folder).map_err(|error| {
@@ -117,11 +118,11 @@ fn check_product_home(home: Option<&str>) -> Result<(), Problem> {
     }
 }
 
-fn method(request: &Request) -> Result<Method, Problem> {
+fn method(request: &Request, product: &Product) -> Result<Method, Problem> {
     let not_yet = |option: &str| Err(Problem::new(format!("{option} is not there yet"), "leave it away"));
     match request {
         Request { from_image: Some(_), .. } => not_yet("--from-image"),
-        Request { dockerfile: Some(_), .. } => not_yet("--dockerfile"),
+        Request { dockerfile: Some(file), .. } => dockerfile::method(request, file, product),
         Request { vendor_image: true, output: Output::Layout(_), .. } => Err(vendor_image::needs_engine()),
         Request { vendor_image: true, .. } => Ok(Method::VendorTool),
         _ => base(request).map(Method::Base),

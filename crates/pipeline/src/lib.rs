@@ -9,6 +9,7 @@ pub mod checksums;
 pub mod cli;
 pub mod credentials;
 pub mod delivery;
+pub mod dockerfile;
 pub mod host;
 pub mod hotfix;
 pub mod image;

@@ -74,6 +74,14 @@ impl Placement {
         Ok(Self { folders: folders.collect(), home, owner })
     }
 
+    /// The product in a build context: at its top, and of root, as `docker build` sends everything.
+    pub(crate) fn in_build_context(plan: &Plan) -> Self {
+        let home = plan.product.folder();
+        let owner = Owner { uid: 0, gid: 0 };
+        let folder = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: plan.pack.newest() };
+        Self { folders: vec![(home.clone(), folder)], home, owner }
+    }
+
     /// A layer with the folders that lead to the product and nothing else.
     pub(crate) fn layer(&self, history: String) -> Layer {
         let mut layer = Layer::new(history);

@@ -9,7 +9,8 @@ use tokio_util::sync::CancellationToken;
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
 use crate::credentials;
-use crate::delivery::{Destination, Guard};
+use crate::delivery::{Destination, Guard, TagGuard};
+use crate::dockerfile::DockerfileRecipe;
 use crate::image::assemble;
 use crate::patching::Work;
 use crate::placement::Placement;
@@ -21,6 +22,7 @@ use crate::workspace::Workspace;
 
 /// A way to make the image, with everything that it needs from outside.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // There is one of it.
 pub enum Recipe {
     /// The product's layer and that of the hotfixes on a base image.
     Layers {
@@ -31,6 +33,8 @@ pub enum Recipe {
     },
     /// The update tool's `create-docker`, in this engine.
     VendorTool(Engine),
+    /// The user's own Dockerfile, in this engine.
+    Dockerfile(Engine, DockerfileRecipe),
 }
 
 impl Recipe {
@@ -47,6 +51,17 @@ impl Recipe {
         if plan.method == Method::VendorTool {
             return vendor_image::engine(destination).map(Self::VendorTool);
         }
+        if let (Method::Dockerfile(file), Destination::Engine(engine)) = (&plan.method, destination) {
+            let context = recorder.check(Step::ValidateInputs, || DockerfileRecipe::check_context(plan, file))?;
+            let find = async |cancel: CancellationToken| {
+                tokio::select! {
+                    found = DockerfileRecipe::find(plan, file, &context, engine) => found,
+                    () = cancel.cancelled() => Err(Problem::new("stopped", "")),
+                }
+            };
+            let recipe = recorder.look_ahead(Step::BuildImage, find).await?;
+            return Ok(Self::Dockerfile(engine.clone(), recipe));
+        }
         let Method::Base(base) = &plan.method else { unreachable!("refused when the plan was made") };
         let platform = plan.request.platform.as_ref();
         let find = async |cancel| destination.base(base, platform, workspace, &cancel).await;
@@ -60,6 +75,7 @@ impl Recipe {
         match self {
             Self::Layers { base, .. } => &base.name,
             Self::VendorTool(_) => vendor_image::BASE_NAME,
+            Self::Dockerfile(_, recipe) => recipe.base.as_deref().unwrap_or("dockerfile"),
         }
     }
 
@@ -67,7 +83,7 @@ impl Recipe {
     pub fn origin(&self) -> Option<&ImageRef> {
         match self {
             Self::Layers { base, .. } => base.origin(),
-            Self::VendorTool(_) => None,
+            Self::VendorTool(_) | Self::Dockerfile(..) => None,
         }
     }
 
@@ -83,15 +99,21 @@ impl Recipe {
         work: Option<(&Work<'_>, &PatchedProduct)>,
         cancel: &CancellationToken,
     ) -> Result<(BuiltImage, Guard), Problem> {
+        let patched = work.map(|(_, patched)| patched);
         match self {
             Self::Layers { base, placement } => {
-                let patched = work.map(|(_, patched)| patched);
                 let image = assemble(plan, base.as_ref().clone(), placement, digests, patched)?;
                 destination.build(&image, &plan.tags, cancel).await
             }
             Self::VendorTool(engine) => {
                 let (work, _) = work.ok_or_else(credentials::missing)?;
                 vendor_image::build(work, engine, digests, cancel).await
+            }
+            Self::Dockerfile(engine, recipe) => {
+                let guard = TagGuard::note(engine, &plan.tags).await?;
+                let built = recipe.build(plan, engine, digests, patched, cancel).await?;
+                guard.tag_unless_cancelled(&built, cancel).await?;
+                Ok((built, guard.into()))
             }
         }
     }

@@ -22,7 +22,7 @@ use tracing::{debug, warn};
 
 use crate::checksums::InputDigests;
 use crate::delivery::{Destination, Guard, TagGuard, engine_problem};
-use crate::image::common_labels;
+use crate::image::{BaseLabels, labels};
 use crate::leaks::{Secrets, found_in};
 use crate::pack::{CONFIG_JSON, LOGS};
 use crate::patching::Work;
@@ -129,7 +129,7 @@ impl RawImage<'_> {
             ));
         };
         let cleaning = Cleaning { private: work.private.clone(), secrets: work.secrets() };
-        let labels = labels(work.plan, digests);
+        let labels = image_labels(work.plan, digests);
         rewrite(self.engine, &id, cleaning, labels, work.workspace.path(), cancel).await.map_err(cleaning_problem)
     }
 
@@ -170,7 +170,7 @@ fn docker_environment(endpoint: String) -> Vec<(&'static str, OsString)> {
     environment
 }
 
-fn labels(plan: &Plan, digests: &InputDigests) -> BTreeMap<String, String> {
+fn image_labels(plan: &Plan, digests: &InputDigests) -> BTreeMap<String, String> {
     let inputs = json!({
         "tool": env!("CARGO_PKG_VERSION"),
         "level": plan.product.update_level,
@@ -179,7 +179,7 @@ fn labels(plan: &Plan, digests: &InputDigests) -> BTreeMap<String, String> {
         "method": BASE_NAME,
         "labels": plan.request.labels.iter().cloned().collect::<BTreeMap<String, String>>(),
     });
-    common_labels(plan, digests, hex::encode(Sha256::digest(inputs.to_string())))
+    labels(plan, BaseLabels { name: None, digest: None }, digests, hex::encode(Sha256::digest(inputs.to_string())))
 }
 
 fn cleaning_problem(error: Error) -> Problem {

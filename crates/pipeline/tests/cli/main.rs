@@ -6,6 +6,8 @@ mod config;
 mod config_errors;
 mod config_examples;
 mod credentials;
+mod dockerfile;
+mod dockerfile_example;
 mod docs;
 mod engine;
 mod full_size;

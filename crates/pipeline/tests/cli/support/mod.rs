@@ -5,6 +5,7 @@ pub mod engine;
 pub mod http;
 pub mod layout;
 pub mod proxy;
+pub mod recipe;
 pub mod registry;
 pub mod scenario;
 pub mod token_server;
