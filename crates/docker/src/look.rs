@@ -1,30 +1,64 @@
-//! What a base image has at a few paths: the folders above the place where files are to be put must keep their owner,
-//! mode and time, so the layer repeats them as they are.
+//! What an image has at a few paths: the folders above the place where files are put must keep their owner, mode and
+//! time, so a layer repeats them as they are; and a few files say what the image holds.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{self, Read, Write};
 
-use bollard::models::ContainerCreateBody;
-use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder};
 use futures_util::StreamExt;
-use tracing::warn;
+use sha2::{Digest, Sha256};
 
 use crate::base::{BaseImage, Source};
+use crate::container::NeverStarted;
 use crate::engine::Engine;
 use crate::layer::{Metadata, WHITEOUT_PREFIX};
 use crate::{Error, Result};
 
 /// Enough for an entry's header with its extensions.
 const HEADER_BYTES: usize = 64 * 1024;
+/// Files up to this size are kept whole.
+const SMALL: u64 = 1 << 20;
 const OPAQUE: &str = ".wh..wh..opq";
 
 /// What is at a path of an image.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Whether it is a folder, not a file or a link.
-    pub is_directory: bool,
+    /// What it is.
+    pub kind: FoundKind,
     /// Its permission bits, owner and time.
     pub metadata: Metadata,
+}
+
+/// What something found is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FoundKind {
+    /// A folder.
+    Directory,
+    /// A regular file.
+    File {
+        /// SHA-256 of its content.
+        sha256: [u8; 32],
+        /// Its content, where that is of at most 1 MiB.
+        content: Option<Vec<u8>>,
+    },
+    /// A symbolic link, with its target.
+    Symlink(String),
+    /// Anything else.
+    Other,
+}
+
+impl Found {
+    /// Whether it is a folder, not a file or a link.
+    pub fn is_directory(&self) -> bool {
+        self.kind == FoundKind::Directory
+    }
+
+    /// The content of a small file.
+    pub fn content(&self) -> Option<&[u8]> {
+        match &self.kind {
+            FoundKind::File { content, .. } => content.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// What was found, by path; paths that the image does not have are left out.
@@ -41,108 +75,199 @@ impl BaseImage {
             Source::Engine { engine, id } => look_in_engine(engine, id, paths).await,
             Source::Layout(layout) => {
                 let (layout, paths) = (layout.clone(), paths.to_vec());
-                let scan = tokio::task::spawn_blocking(move || {
+                let scan = move || {
                     let mut found = FoundPaths::new();
                     for index in 0..layout.layers.len() {
                         let layer = layout.open_layer(index)?;
-                        scan_layer(layer, &paths, &mut found)
+                        scan_layer(layer, |path| paths.iter().any(|wanted| wanted == path), &mut found)
                             .map_err(|e| layout.damaged(format!("layer {index}: {e}")))?;
                     }
                     Ok(found)
-                });
-                scan.await.map_err(|error| Error::Io { action: "read", path: "layers".into(), source: error.into() })?
+                };
+                blocking(scan).await
+            }
+        }
+    }
+
+    /// The paths of all files of the image that end in `ending` (whole names, such as `/updates/product.txt`). Reads
+    /// the whole image.
+    ///
+    /// # Errors
+    /// As [`BaseImage::look`].
+    pub async fn find(&self, ending: &str) -> Result<FoundPaths> {
+        let ending = ending.to_owned();
+        let wanted = move |path: &str| path.ends_with(&ending) || format!("/{path}") == ending;
+        match &self.source {
+            Source::Scratch => Ok(FoundPaths::new()),
+            Source::Engine { engine, id } => {
+                let container = NeverStarted::create(engine, id).await?;
+                let all = crate::container::blocking_reader(container.export());
+                let scan = move || {
+                    let mut found = FoundPaths::new();
+                    scan_layer(all, wanted, &mut found).map_err(Error::Layer)?;
+                    Ok(found)
+                };
+                let found = blocking(scan).await;
+                container.remove().await;
+                found
+            }
+            Source::Layout(layout) => {
+                let layout = layout.clone();
+                let scan = move || {
+                    let mut found = FoundPaths::new();
+                    for index in 0..layout.layers.len() {
+                        scan_layer(layout.open_layer(index)?, &wanted, &mut found)
+                            .map_err(|e| layout.damaged(format!("layer {index}: {e}")))?;
+                    }
+                    Ok(found)
+                };
+                blocking(scan).await
             }
         }
     }
 }
 
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| Error::Io { action: "read", path: "layers".into(), source: error.into() })?
+}
+
 async fn look_in_engine(engine: &Engine, id: &str, paths: &[String]) -> Result<FoundPaths> {
-    // Never started, so the command does not matter; without one the engine refuses images that have none.
-    let body = ContainerCreateBody {
-        image: Some(id.to_owned()),
-        entrypoint: Some(vec!["hotfix-never-started".to_owned()]),
-        network_disabled: Some(true),
-        ..ContainerCreateBody::default()
-    };
-    let action = "look into the base image";
-    let container = engine.docker.create_container(None, body).await.map_err(Error::engine(action))?.id;
-    let found = look_at_all(engine, &container, paths).await;
-    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-    if let Err(error) = engine.docker.remove_container(&container, Some(options)).await {
-        warn!(container, %error, "a container that was made to look into the base image could not be removed");
-    }
+    let container = NeverStarted::create(engine, id).await?;
+    let found = look_at_all(&container, paths).await;
+    container.remove().await;
     found
 }
 
-async fn look_at_all(engine: &Engine, container: &str, paths: &[String]) -> Result<FoundPaths> {
+async fn look_at_all(container: &NeverStarted, paths: &[String]) -> Result<FoundPaths> {
     let mut found = FoundPaths::new();
     for path in paths {
         // Below what is no folder there is nothing, and engines fail when asked.
-        if found.iter().any(|(above, here)| !here.is_directory && is_below(path, above)) {
+        if found.iter().any(|(above, here)| !here.is_directory() && is_below(path, above)) {
             continue;
         }
-        if let Some(here) = look_at(engine, container, path).await? {
+        if let Some(here) = look_at(container, path).await? {
             found.insert(path.clone(), here);
         }
     }
     Ok(found)
 }
 
-async fn look_at(engine: &Engine, container: &str, path: &str) -> Result<Option<Found>> {
-    let options = DownloadFromContainerOptionsBuilder::new().path(&format!("/{path}")).build();
-    let mut stream = engine.docker.download_from_container(container, Some(options));
+async fn look_at(container: &NeverStarted, path: &str) -> Result<Option<Found>> {
+    let mut stream = container.archive(path);
     let mut head = Vec::new();
-    // Only the first entry is wanted: the folder itself, before everything in it.
+    // Of a folder only the first entry is wanted: itself, before everything in it.
     while head.len() < HEADER_BYTES {
         match stream.next().await {
             Some(Ok(bytes)) => head.extend_from_slice(&bytes),
             Some(Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. })) => return Ok(None),
-            Some(Err(source)) => return Err(Error::engine(format!("look at /{path} in the base image"))(source)),
+            Some(Err(source)) => return Err(Error::engine(format!("look at /{path} in the image"))(source)),
             None => break,
         }
     }
-    let mut archive = tar::Archive::new(head.as_slice());
-    let first = archive.entries().ok().and_then(|mut entries| entries.next()).and_then(Result::ok);
-    Ok(first.and_then(|entry| found_in(entry.header()).ok()))
+    let rest = crate::container::blocking_reader(stream);
+    let unreadable = |error: io::Error| Error::engine(format!("look at /{path} in the image"))(error.into());
+    let read = tokio::task::spawn_blocking(move || {
+        let mut archive = tar::Archive::new(io::Cursor::new(head).chain(rest));
+        let first = archive.entries()?.next();
+        first.map(|entry| found_in(&mut entry?)).transpose()
+    });
+    read.await.map_err(|error| unreadable(error.into()))?.map_err(unreadable)
 }
 
-fn found_in(header: &tar::Header) -> std::io::Result<Found> {
-    Ok(Found {
-        is_directory: header.entry_type().is_dir(),
-        metadata: Metadata {
-            mode: header.mode()? & 0o7777,
-            uid: header.uid()?,
-            gid: header.gid()?,
-            mtime: header.mtime()?,
-        },
-    })
+/// The kind and metadata of an entry; a file is read to its end.
+fn found_in(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Found> {
+    let metadata = metadata_of(entry.header())?;
+    let kind = match entry.header().entry_type() {
+        kind if kind.is_dir() => FoundKind::Directory,
+        kind if kind.is_file() => read_file(entry)?,
+        kind if kind.is_symlink() => {
+            let target = entry.link_name_bytes().unwrap_or_default();
+            FoundKind::Symlink(String::from_utf8_lossy(&target).into_owned())
+        }
+        _ => FoundKind::Other,
+    };
+    Ok(Found { kind, metadata })
+}
+
+fn read_file(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<FoundKind> {
+    let size = entry.size();
+    let mut hash = Sha256::new();
+    if size > SMALL {
+        io::copy(entry, &mut HashOnly(&mut hash))?;
+        return Ok(FoundKind::File { sha256: hash.finalize().into(), content: None });
+    }
+    let mut content = Vec::new();
+    entry.read_to_end(&mut content)?;
+    hash.update(&content);
+    Ok(FoundKind::File { sha256: hash.finalize().into(), content: Some(content) })
+}
+
+struct HashOnly<'a>(&'a mut Sha256);
+
+impl Write for HashOnly<'_> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        self.0.update(buffer);
+        Ok(buffer.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Permission bits, owner and time in a header.
+pub(crate) fn metadata_of(header: &tar::Header) -> io::Result<Metadata> {
+    Ok(Metadata { mode: header.mode()? & 0o7777, uid: header.uid()?, gid: header.gid()?, mtime: header.mtime()? })
+}
+
+/// What an entry of a layer means for the layers below.
+pub(crate) enum Meaning {
+    /// It is what is at this path now.
+    Present(String),
+    /// What was at this path, and below, is gone.
+    Removed(String),
+    /// What was in this folder is gone, the folder itself stays.
+    Emptied(String),
+}
+
+/// See "Whiteouts" in the OCI image specification.
+pub(crate) fn meaning_of(raw: &[u8]) -> Meaning {
+    let path = String::from_utf8_lossy(raw);
+    let path = path.trim_start_matches("./").trim_matches('/');
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    if name == OPAQUE {
+        return Meaning::Emptied(parent.to_owned());
+    }
+    match name.strip_prefix(WHITEOUT_PREFIX) {
+        Some(deleted) if parent.is_empty() => Meaning::Removed(deleted.to_owned()),
+        Some(deleted) => Meaning::Removed(format!("{parent}/{deleted}")),
+        None => Meaning::Present(path.to_owned()),
+    }
 }
 
 /// Lays one layer over what was found in those below.
-fn scan_layer(layer: impl Read, wanted: &[String], found: &mut FoundPaths) -> std::io::Result<()> {
+fn scan_layer(layer: impl Read, wanted: impl Fn(&str) -> bool, found: &mut FoundPaths) -> io::Result<()> {
     for entry in tar::Archive::new(layer).entries()? {
-        let entry = entry?;
-        let raw = entry.path_bytes();
-        let path = String::from_utf8_lossy(&raw);
-        let path = path.trim_start_matches("./").trim_matches('/');
-        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        if name == OPAQUE {
-            found.retain(|known, _| !is_below(known, parent));
-        } else if let Some(deleted) = name.strip_prefix(WHITEOUT_PREFIX) {
-            let deleted = if parent.is_empty() { deleted.to_owned() } else { format!("{parent}/{deleted}") };
-            found.retain(|known, _| *known != deleted && !is_below(known, &deleted));
-        } else if wanted.iter().any(|wanted| wanted == path) {
-            let here = found_in(entry.header())?;
-            if !here.is_directory {
-                found.retain(|known, _| !is_below(known, path));
+        let mut entry = entry?;
+        match meaning_of(&entry.path_bytes()) {
+            Meaning::Emptied(folder) => found.retain(|known, _| !is_below(known, &folder)),
+            Meaning::Removed(path) => found.retain(|known, _| *known != path && !is_below(known, &path)),
+            Meaning::Present(path) => {
+                if !entry.header().entry_type().is_dir() {
+                    found.retain(|known, _| !is_below(known, &path));
+                }
+                if wanted(&path) {
+                    found.insert(path, found_in(&mut entry)?);
+                }
             }
-            found.insert(path.to_owned(), here);
         }
     }
     Ok(())
 }
 
-fn is_below(path: &str, folder: &str) -> bool {
+/// Whether `path` is in `folder`, at whatever depth.
+pub(crate) fn is_below(path: &str, folder: &str) -> bool {
     folder.is_empty() || path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
@@ -166,7 +291,7 @@ mod tests {
         let wanted = ["home".to_owned(), "home/app".to_owned(), "home/app/x".to_owned()];
         let mut found = FoundPaths::new();
         for bytes in layers {
-            scan_layer(bytes.as_slice(), &wanted, &mut found).expect("readable");
+            scan_layer(bytes.as_slice(), |path| wanted.iter().any(|w| w == path), &mut found).expect("readable");
         }
         found.into_iter().map(|(path, found)| (path, found.metadata.uid)).collect()
     }

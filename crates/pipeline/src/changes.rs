@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use hotfix_docker::layer::WHITEOUT_PREFIX;
 use serde::Serialize;
 
-use crate::checksums::{HashWriter, Sha256Digest, digest_of_file};
-use crate::pack::{CONFIG_JSON, NodeKind, ProductPack, ancestors, printable};
+use crate::checksums::{Sha256Digest, digest_of_file};
+use crate::pack::{CONFIG_JSON, NodeKind, ancestors, printable};
+use crate::pristine::Pristine;
 use crate::scrub::{Private, scrub};
 use crate::step::Problem;
 use crate::tree::{self, Kind, Node, Tree};
@@ -35,7 +36,7 @@ impl Delta {
 #[derive(Debug)]
 pub struct Changes {
     home: PathBuf,
-    pack: ProductPack,
+    pristine: Pristine,
     private: Private,
     tree: Tree,
     /// Content of files that are not as they were in the pack, or were looked at.
@@ -64,6 +65,8 @@ pub enum Change {
 pub struct PatchedProduct {
     /// Where the hotfixed product is.
     pub home: PathBuf,
+    /// What it was before.
+    pub pristine: Pristine,
     /// Differences in the product's files, folders and links.
     pub changes: BTreeMap<String, Change>,
     /// `updates/config.json` as it may be seen, with the time of the last hotfix, where it is not as in the pack.
@@ -75,12 +78,12 @@ impl Changes {
     ///
     /// # Errors
     /// Where a file cannot be read.
-    pub fn begin(pack: &ProductPack, home: &Path, private: Private) -> Result<Self, Problem> {
+    pub fn begin(pristine: Pristine, home: &Path, private: Private) -> Result<Self, Problem> {
         let tree = scan(home)?;
         let config = read_config(home, &private)?;
         Ok(Self {
             home: home.to_owned(),
-            pack: pack.clone(),
+            pristine,
             private,
             tree,
             digests: BTreeMap::new(),
@@ -159,20 +162,11 @@ impl Changes {
         }
         let known = match self.digests.get(path) {
             Some(digest) => Some(*digest),
-            None => self.digest_in_pack(path)?,
+            None => self.pristine.digest(path)?,
         };
         let now = digest_of_file(&self.home.join(path))?;
         self.digests.insert(path.to_owned(), now);
         Ok(known == Some(now))
-    }
-
-    fn digest_in_pack(&self, path: &str) -> io::Result<Option<Sha256Digest>> {
-        let Some(NodeKind::File { index, .. }) = self.pack.nodes.get(path).map(|node| &node.kind) else {
-            return Ok(None);
-        };
-        let mut hash = HashWriter::default();
-        self.pack.copy_entry(*index, &mut hash)?;
-        Ok(Some(hash.finish()))
     }
 
     /// All that the hotfixes changed against the pack, once the last one is applied.
@@ -185,18 +179,18 @@ impl Changes {
             match self.tree.get(path) {
                 Some(node) if self.is_as_in_pack(path, node).map_err(|error| self.unreadable(path, error))? => {}
                 Some(node) => drop(changes.insert(path.clone(), Change::Present { node: node.clone(), mtime: *mtime })),
-                None if self.pack.nodes.contains_key(path) => drop(changes.insert(path.clone(), Change::Removed)),
+                None if self.pristine.nodes.contains_key(path) => drop(changes.insert(path.clone(), Change::Removed)),
                 None => {}
             }
         }
         self.add_new_folders(&mut changes);
         check_names(&changes)?;
-        let in_pack = self.pack.small_file(CONFIG_JSON)?.map(|config| scrub(&config, &self.private)).transpose()?;
+        let in_pack = self.pristine.config()?.map(|config| scrub(&config, &self.private)).transpose()?;
         let config = match (self.touched.get(CONFIG_JSON), self.config) {
             (Some(mtime), Some(config)) if Some(&config) != in_pack.as_ref() => Some((config, *mtime)),
             _ => None,
         };
-        Ok(PatchedProduct { home: self.home, changes, config })
+        Ok(PatchedProduct { home: self.home, pristine: self.pristine, changes, config })
     }
 
     /// Folders that hold a change and are not in the pack, although no hotfix made them: the tool did, beforehand.
@@ -206,7 +200,7 @@ impl Changes {
             Change::Removed => None,
         });
         for (path, mtime) in present.collect::<Vec<_>>() {
-            for folder in ancestors(&path).filter(|folder| !self.pack.nodes.contains_key(*folder)) {
+            for folder in ancestors(&path).filter(|folder| !self.pristine.nodes.contains_key(*folder)) {
                 if let Some(node) = self.tree.get(folder) {
                     changes.entry(folder.to_owned()).or_insert(Change::Present { node: node.clone(), mtime });
                 }
@@ -215,12 +209,12 @@ impl Changes {
     }
 
     fn is_as_in_pack(&self, path: &str, node: &Node) -> io::Result<bool> {
-        let Some(original) = self.pack.nodes.get(path) else { return Ok(false) };
+        let Some(original) = self.pristine.nodes.get(path) else { return Ok(false) };
         Ok(match (&original.kind, &node.kind) {
             (NodeKind::Directory, Kind::Directory) => original.mode | 0o700 == node.mode,
             (NodeKind::Symlink { target }, Kind::Symlink(now)) => target == now,
             (NodeKind::File { .. }, Kind::File) => {
-                original.mode | 0o600 == node.mode && self.digests.get(path).copied() == self.digest_in_pack(path)?
+                original.mode | 0o600 == node.mode && self.digests.get(path).copied() == self.pristine.digest(path)?
             }
             _ => false,
         })

@@ -15,11 +15,13 @@ use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::below::Below;
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
 use crate::delivery::engine_problem;
 use crate::host::UPDATE_TOOLS;
-use crate::image::{BaseLabels, hotfix_layer, labels, product_layer};
+use crate::image::{BaseLabels, labels};
+use crate::layers::{hotfix_layer, product_layer};
 use crate::pack::{Product, printable};
 use crate::placement::Placement;
 use crate::plan::{Method, Plan};
@@ -242,7 +244,8 @@ fn with_product(plan: &Plan, mut context: Layer, patched: Option<&PatchedProduct
     let placement = Placement::in_build_context(plan);
     context.lay_over(product_layer(&plan.pack, &placement)?);
     if let Some(product) = patched {
-        context.lay_over(hotfix_layer(product, &plan.pack, &placement, plan.hotfixes.as_slice())?);
+        let below = Below::of_pack(&product.pristine.nodes, &placement);
+        context.lay_over(hotfix_layer(product, &below, &placement, plan.hotfixes.as_slice())?);
         context.lay_over(update_tools(plan, &placement, product)?);
     }
     Ok(context)

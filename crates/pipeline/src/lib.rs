@@ -3,6 +3,7 @@
 //! The steps and their order stand in [`pipeline`]; what each step needs and gives is a type of its own, so that a
 //! wrong order does not compile. `docs/architecture.md` maps steps to functions, types and exit codes.
 
+pub mod below;
 pub mod blocking;
 pub mod changes;
 pub mod checksums;
@@ -16,12 +17,14 @@ pub mod image;
 pub mod inputs;
 pub mod inspect;
 pub mod interrupt;
+pub mod layers;
 pub mod leaks;
 pub mod pack;
 pub mod patching;
 pub mod pipeline;
 pub mod placement;
 pub mod plan;
+pub mod pristine;
 pub mod process;
 pub mod pushing;
 pub mod recipe;

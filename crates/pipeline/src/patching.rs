@@ -14,6 +14,7 @@ use crate::credentials::Credentials;
 use crate::leaks::{self, Secrets};
 use crate::pack::{CONFIG_JSON, LOGS};
 use crate::plan::Plan;
+use crate::pristine::Pristine;
 use crate::recorder::Recorder;
 use crate::redact::Redactor;
 use crate::scrub::{Private, scrub};
@@ -95,7 +96,7 @@ impl<'a> Work<'a> {
         let (pack, home, private) = (self.plan.pack.clone(), self.home.clone(), self.private.clone());
         blocking(move || {
             pack.extract(&home, &cancel)?;
-            Changes::begin(&pack, &home, private)
+            Changes::begin(Pristine::from(&pack), &home, private)
         })
         .await
     }

@@ -56,7 +56,7 @@ impl Placement {
                 "give a base image with only OS and Java, or another --product-home",
             ));
         }
-        if let Some(path) = paths.iter().find(|path| found.get(*path).is_some_and(|found| !found.is_directory)) {
+        if let Some(path) = paths.iter().find(|path| found.get(*path).is_some_and(|found| !found.is_directory())) {
             return Err(Problem::new(
                 format!("/{path} is no folder in the base image {}, so the product cannot be put below it", base.name),
                 "if it is a link, give --product-home with the path that it leads to",

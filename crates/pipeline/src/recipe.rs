@@ -6,12 +6,14 @@ use hotfix_docker::image::BuiltImage;
 use hotfix_docker::reference::ImageRef;
 use tokio_util::sync::CancellationToken;
 
+use crate::below::Below;
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
 use crate::credentials;
 use crate::delivery::{Destination, Guard, TagGuard};
 use crate::dockerfile::DockerfileRecipe;
 use crate::image::assemble;
+use crate::layers::{hotfix_layer, product_layer};
 use crate::patching::Work;
 use crate::placement::Placement;
 use crate::plan::{Method, Plan};
@@ -102,7 +104,12 @@ impl Recipe {
         let patched = work.map(|(_, patched)| patched);
         match self {
             Self::Layers { base, placement } => {
-                let image = assemble(plan, base.as_ref().clone(), placement, digests, patched)?;
+                let mut layers = vec![product_layer(&plan.pack, placement)?];
+                if let Some(product) = patched {
+                    let below = Below::of_pack(&product.pristine.nodes, placement);
+                    layers.push(hotfix_layer(product, &below, placement, plan.hotfixes.as_slice())?);
+                }
+                let image = assemble(plan, base.as_ref().clone(), placement, digests, layers);
                 destination.build(&image, &plan.tags, cancel).await
             }
             Self::VendorTool(engine) => {

@@ -1,0 +1,62 @@
+//! A container that is never started: the way to read an image's files through the engine.
+
+use std::io;
+
+use bollard::models::ContainerCreateBody;
+use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder};
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
+use tokio_util::io::{StreamReader, SyncIoBridge};
+use tracing::warn;
+
+use crate::engine::Engine;
+use crate::{Error, Result};
+
+/// Bytes of a tar as the engine sends it.
+pub(crate) type TarStream = BoxStream<'static, Result<Bytes, bollard::errors::Error>>;
+
+/// A container of an image, made only to be looked into.
+pub(crate) struct NeverStarted {
+    engine: Engine,
+    id: String,
+}
+
+impl NeverStarted {
+    /// Makes one of the image `image`. The caller removes it.
+    pub(crate) async fn create(engine: &Engine, image: &str) -> Result<Self> {
+        // Never started, so the command does not matter; without one the engine refuses images that have none.
+        let body = ContainerCreateBody {
+            image: Some(image.to_owned()),
+            entrypoint: Some(vec!["hotfix-never-started".to_owned()]),
+            network_disabled: Some(true),
+            ..ContainerCreateBody::default()
+        };
+        let created = engine.docker.create_container(None, body).await;
+        let id = created.map_err(Error::engine("look into the image"))?.id;
+        Ok(Self { engine: engine.clone(), id })
+    }
+
+    pub(crate) async fn remove(self) {
+        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+        if let Err(error) = self.engine.docker.remove_container(&self.id, Some(options)).await {
+            warn!(container = self.id, %error, "a container that was made to look into an image could not be removed");
+        }
+    }
+
+    /// What is at `path` (from the image's root) as a tar: a file, or a folder with all that is in it.
+    pub(crate) fn archive(&self, path: &str) -> TarStream {
+        let options = DownloadFromContainerOptionsBuilder::new().path(&format!("/{path}")).build();
+        self.engine.docker.download_from_container(&self.id, Some(options)).boxed()
+    }
+
+    /// All files of the image as a tar.
+    pub(crate) fn export(&self) -> TarStream {
+        self.engine.docker.export_container(&self.id).boxed()
+    }
+}
+
+/// The stream as something to read, on a blocking thread.
+pub(crate) fn blocking_reader(stream: TarStream) -> impl io::Read + Send {
+    SyncIoBridge::new(StreamReader::new(stream.map_err(io::Error::other)))
+}
