@@ -100,6 +100,8 @@ pub struct BaseImage {
     pub history: Vec<Value>,
     /// Digests of its uncompressed layers, lowest first.
     pub diff_ids: Vec<String>,
+    /// Length of its layers in bytes, as the engine or the layout stores them.
+    pub size: u64,
     /// Where its layers are.
     pub source: Source,
 }
@@ -114,6 +116,7 @@ impl BaseImage {
             config: Map::new(),
             history: Vec::new(),
             diff_ids: Vec::new(),
+            size: 0,
             source: Source::Scratch,
         }
     }
@@ -124,6 +127,11 @@ impl BaseImage {
             Source::Layout(layout) => layout.origin.as_ref(),
             Source::Scratch | Source::Engine { .. } => None,
         }
+    }
+
+    /// One of its labels.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.config.get("Labels")?.get(name)?.as_str()
     }
 
     /// The value of a variable of its environment.

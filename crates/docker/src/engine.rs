@@ -95,6 +95,7 @@ impl Engine {
                 .unwrap_or_default(),
             history: base_history(history, diff_ids.len(), reference),
             diff_ids,
+            size: image.size.and_then(|size| size.try_into().ok()).unwrap_or_default(),
             source: Source::Engine { engine: self.clone(), id },
         })
     }

@@ -8,13 +8,14 @@ use sha2::{Digest, Sha256};
 
 use crate::blocking::blocking;
 use crate::plan::Plan;
+use crate::source::Source;
 use crate::step::Problem;
 use crate::workspace::Workspace;
 
 /// Checksums of what goes in, `sha256` in hexadecimal digits.
 #[derive(Debug, Clone)]
 pub struct InputDigests {
-    /// Of the pack.
+    /// Of the pack; where the product is from an image, the image's digest.
     pub pack: String,
     /// Of the hotfixes, in order.
     pub hotfixes: Vec<String>,
@@ -22,7 +23,7 @@ pub struct InputDigests {
 
 /// Checksums of pack and hotfixes, and copies of the hotfixes in the workspace: what is checked is what is applied.
 pub async fn read_inputs(plan: &Plan, workspace: &Workspace) -> Result<InputDigests, Problem> {
-    let pack = plan.pack.path.clone();
+    let source = plan.source.clone();
     let hotfixes = plan.hotfixes.as_slice().to_vec();
     let folder = workspace.hotfixes();
     blocking(move || {
@@ -35,7 +36,13 @@ pub async fn read_inputs(plan: &Plan, workspace: &Workspace) -> Result<InputDige
             fs::copy(&hotfix.path, folder.join(&hotfix.file)).map_err(failed(&hotfix.path))?;
             sha256.push(hex_of(&folder.join(&hotfix.file)).map_err(failed(&hotfix.path))?);
         }
-        Ok(InputDigests { pack: hex_of(&pack).map_err(failed(&pack))?, hotfixes: sha256 })
+        let pack = match &source {
+            Source::Pack(pack) => hex_of(&pack.path).map_err(failed(&pack.path))?,
+            Source::Image(image, _) => {
+                image.base.digest.as_deref().unwrap_or_default().trim_start_matches("sha256:").to_owned()
+            }
+        };
+        Ok(InputDigests { pack, hotfixes: sha256 })
     })
     .await
 }

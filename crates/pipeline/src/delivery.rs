@@ -66,7 +66,7 @@ impl Destination {
                     () = cancel.cancelled() => Err(Error::Cancelled),
                 };
                 found.map_err(|error| {
-                    let hint = "check its name with --base-image, and the engine's way to the registry (docker pull)";
+                    let hint = "check its name, and the engine's way to the registry (docker pull)";
                     Problem::new(format!("the base image {reference} is not to be had"), hint).because(error)
                 })
             }

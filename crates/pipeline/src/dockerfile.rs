@@ -26,6 +26,7 @@ use crate::pack::{Product, printable};
 use crate::placement::Placement;
 use crate::plan::{Method, Plan};
 use crate::request::{Output, Request};
+use crate::source::Source;
 use crate::step::Problem;
 use crate::tree::BIN;
 
@@ -120,7 +121,7 @@ impl DockerfileRecipe {
             let inner = path.strip_prefix(folder.canonicalize().ok()?).ok()?.to_str()?.to_owned();
             context.entries.entries().any(|(known, _)| known == inner).then_some(inner)
         };
-        for path in [&plan.pack.path, &plan.request.hotfix_dir].into_iter().filter_map(|path| sent(path)) {
+        for path in [plan.source.path(), Some(&plan.request.hotfix_dir)].into_iter().flatten().filter_map(sent) {
             warn!("{path} is in the build context and is sent along: name it in {}.dockerignore", file.display());
         }
         Ok(context)
@@ -242,7 +243,9 @@ async fn base_digest(plan: &Plan, engine: &Engine, name: &str) -> Option<String>
 /// The user's folder with the product beside it: as in the pack, with what the hotfixes changed.
 fn with_product(plan: &Plan, mut context: Layer, patched: Option<&PatchedProduct>) -> Result<Layer, Problem> {
     let placement = Placement::in_build_context(plan);
-    context.lay_over(product_layer(&plan.pack, &placement)?);
+    if let Source::Pack(pack) = &plan.source {
+        context.lay_over(product_layer(pack, &placement)?);
+    }
     if let Some(product) = patched {
         let below = Below::of_pack(&product.pristine.nodes, &placement);
         context.lay_over(hotfix_layer(product, &below, &placement, plan.hotfixes.as_slice())?);

@@ -19,7 +19,7 @@ pub const IMAGE_LABELS: [&str; 3] =
 /// Entry point, environment and labels of the image.
 pub fn settings(plan: &Plan, base: &BaseImage, placement: &Placement, digests: &InputDigests) -> Settings {
     let newest =
-        plan.hotfixes.as_slice().iter().map(|hotfix| hotfix.newest).max().unwrap_or_else(|| plan.pack.newest());
+        plan.hotfixes.as_slice().iter().map(|hotfix| hotfix.newest).max().unwrap_or_else(|| plan.source.newest());
     let created = jiff::Timestamp::from_second(newest.cast_signed()).unwrap_or_default();
     Settings {
         entrypoint: plan.request.entrypoint.clone(),

@@ -11,21 +11,29 @@ use crate::dockerfile;
 use crate::pack::{Product, ProductPack, printable};
 use crate::plan::{BasePlan, CredentialState, DEFAULT_BASE_IMAGE, Method, image_version, split_layout};
 use crate::request::{Output, Request};
+use crate::source::{IMAGE_PREFIX, Source};
 use crate::step::Problem;
 use crate::vendor_image;
 
 /// What a run works with, checked as far as it can be without engine, registry and vendor.
 pub(crate) struct Inputs {
-    /// The pack.
-    pub(crate) pack: ProductPack,
+    /// The product.
+    pub(crate) source: Source,
     /// How the image is made.
     pub(crate) method: Method,
 }
 
 impl Inputs {
     /// Reads and checks everything but the sequence.
-    pub(crate) fn read(request: &Request, credentials: CredentialState) -> Result<Self, Problem> {
-        let pack = ProductPack::open(&request.pack, request.max_unpacked_size)?;
+    pub(crate) fn read(
+        request: &Request,
+        image: Option<Source>,
+        credentials: CredentialState,
+    ) -> Result<Self, Problem> {
+        let source = match image {
+            Some(image) => image,
+            None => Source::Pack(ProductPack::open(&request.pack, request.max_unpacked_size)?),
+        };
         check_folder(&request.hotfix_dir)?;
         if credentials == CredentialState::Missing && (request.vendor_image || request.through != Some(0)) {
             return Err(credentials::missing());
@@ -35,7 +43,7 @@ impl Inputs {
         request.repository.as_deref().map_or(Ok(()), check_repository)?;
         check_labels(&request.labels)?;
         check_product_home(request.product_home.as_deref())?;
-        let method = method(request, &pack.product)?;
+        let method = method(request, &source)?;
         check_written_folders(request)?;
         if let Output::Layout(folder) = &request.output {
             oci_layout::check_target(folder).map_err(|error| {
@@ -46,7 +54,7 @@ impl Inputs {
                 .because(error)
             })?;
         }
-        Ok(Self { pack, method })
+        Ok(Self { source, method })
     }
 }
 
@@ -118,39 +126,88 @@ fn check_product_home(home: Option<&str>) -> Result<(), Problem> {
     }
 }
 
-fn method(request: &Request, product: &Product) -> Result<Method, Problem> {
-    let not_yet = |option: &str| Err(Problem::new(format!("{option} is not there yet"), "leave it away"));
+fn method(request: &Request, source: &Source) -> Result<Method, Problem> {
+    if let (Source::Image(..), Some(name)) = (source, image_name(request)) {
+        check_only_the_image(request)?;
+        check_owner(request)?;
+        return image_plan(name, &request.output).map(Method::FromImage);
+    }
     match request {
-        Request { from_image: Some(_), .. } => not_yet("--from-image"),
-        Request { dockerfile: Some(file), .. } => dockerfile::method(request, file, product),
+        Request { from_image: Some(name), .. } => {
+            check_owner(request)?;
+            image_plan(name, &request.output).map(Method::FromImage)
+        }
+        Request { dockerfile: Some(file), .. } => dockerfile::method(request, file, source.product()),
         Request { vendor_image: true, output: Output::Layout(_), .. } => Err(vendor_image::needs_engine()),
         Request { vendor_image: true, .. } => Ok(Method::VendorTool),
         _ => base(request).map(Method::Base),
     }
 }
 
+/// The image that PACK names, if it names one.
+pub(crate) fn image_name(request: &Request) -> Option<&str> {
+    request.pack.to_str()?.strip_prefix(IMAGE_PREFIX)
+}
+
+fn check_only_the_image(request: &Request) -> Result<(), Problem> {
+    let rivals = [
+        ("--base-image", request.base_image.is_some()),
+        ("--from-image", request.from_image.is_some()),
+        ("--dockerfile", request.dockerfile.is_some()),
+        ("--vendor-image", request.vendor_image),
+    ];
+    match rivals.iter().find(|(_, is_given)| *is_given) {
+        Some((option, _)) => Err(Problem::new(
+            format!("{option} does not go with {}: that image is what the hotfixes are put on", request.pack.display()),
+            format!("leave {option} away, or give the pack as a zip"),
+        )),
+        None => Ok(()),
+    }
+}
+
+/// In an image that holds the product, everything in it has an owner.
+fn check_owner(request: &Request) -> Result<(), Problem> {
+    match request.chown {
+        Some(_) => Err(Problem::new(
+            "--chown does not go with an image that holds the product: owners are those in the image",
+            "leave --chown away",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// An image that holds the product: from the engine, or `oci:DIR[:TAG]`; without an engine, from its registry.
+pub(crate) fn image_plan(name: &str, output: &Output) -> Result<BasePlan, Problem> {
+    let hint = "give a reference such as wso2/wso2am:4.1.0.10, or oci:DIR";
+    match named_image(name, output, hint, "the name of the image cannot be used")? {
+        BasePlan::Scratch => Err(Problem::new("scratch is no image that holds a product", hint)),
+        plan => Ok(plan),
+    }
+}
+
 fn base(request: &Request) -> Result<BasePlan, Problem> {
-    let to_layout = matches!(request.output, Output::Layout(_));
-    let named = match request.base_image.as_deref() {
-        Some(name) => name,
-        None if to_layout => "scratch",
-        None => DEFAULT_BASE_IMAGE,
+    let named = match (request.base_image.as_deref(), &request.output) {
+        (Some(name), _) => name,
+        (None, Output::Layout(_)) => "scratch",
+        (None, Output::Docker) => DEFAULT_BASE_IMAGE,
     };
-    if named == "scratch" {
+    let hint = "give a reference such as eclipse-temurin:11-jdk, scratch, or oci:DIR";
+    named_image(named, &request.output, hint, "the name of the base image cannot be used")
+}
+
+fn named_image(name: &str, output: &Output, hint: &str, wrong: &str) -> Result<BasePlan, Problem> {
+    if name == "scratch" {
         return Ok(BasePlan::Scratch);
     }
-    if let Some(folder) = named.strip_prefix("oci:") {
+    if let Some(folder) = name.strip_prefix("oci:") {
         let (folder, tag) = split_layout(folder);
         return Ok(BasePlan::Layout(folder, tag));
     }
-    let from = if to_layout { BasePlan::Registry } else { BasePlan::Engine };
-    named.parse().map(from).map_err(|error: hotfix_docker::Error| {
-        Problem::new(
-            "the name of the base image cannot be used",
-            "give a reference such as eclipse-temurin:11-jdk, scratch, or oci:DIR",
-        )
-        .because(error)
-    })
+    let from = match output {
+        Output::Docker => BasePlan::Engine,
+        Output::Layout(_) => BasePlan::Registry,
+    };
+    name.parse().map(from).map_err(|error: hotfix_docker::Error| Problem::new(wrong, hint).because(error))
 }
 
 /// Names of the image: those asked for, else the derived one.

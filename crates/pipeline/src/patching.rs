@@ -18,6 +18,7 @@ use crate::pristine::Pristine;
 use crate::recorder::Recorder;
 use crate::redact::Redactor;
 use crate::scrub::{Private, scrub};
+use crate::source::Source;
 use crate::step::{Failure, Problem, Step};
 use crate::update_tool::UpdateTool;
 use crate::workspace::Workspace;
@@ -93,12 +94,15 @@ impl<'a> Work<'a> {
     }
 
     async fn extract(&self, cancel: CancellationToken) -> Result<Changes, Problem> {
-        let (pack, home, private) = (self.plan.pack.clone(), self.home.clone(), self.private.clone());
-        blocking(move || {
-            pack.extract(&home, &cancel)?;
-            Changes::begin(Pristine::from(&pack), &home, private)
-        })
-        .await
+        let pristine = match &self.plan.source {
+            Source::Pack(pack) => {
+                let (pack, home) = (pack.clone(), self.home.clone());
+                blocking(move || pack.extract(&home, &cancel).map(|()| Pristine::from(&pack))).await?
+            }
+            Source::Image(image, _) => image.unpack(&self.home, self.plan.request.max_unpacked_size, &cancel).await?,
+        };
+        let (home, private) = (self.home.clone(), self.private.clone());
+        blocking(move || Changes::begin(pristine, &home, private)).await
     }
 
     /// The tool knows the level of a pack whatever its file is called.
@@ -111,7 +115,7 @@ impl<'a> Work<'a> {
             Some(level) if level != expected => Err(Problem::new(
                 format!(
                     "the update tool says that {} is at update level {level}, not {expected}",
-                    self.plan.pack.path.display()
+                    self.plan.source.location()
                 ),
                 "give the pack the name that the vendor gave it: its level decides which hotfixes fit",
             )),
@@ -210,7 +214,7 @@ fn private(plan: &Plan, workspace: &Workspace, credentials: &Credentials) -> Pri
     let paths = [
         Some(workspace.path().to_owned()),
         Some(absolute(&plan.request.hotfix_dir)),
-        Some(absolute(&plan.pack.path)),
+        plan.source.path().map(absolute),
         home,
     ];
     paths

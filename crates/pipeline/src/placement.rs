@@ -2,6 +2,7 @@
 
 use hotfix_docker::base::BaseImage;
 use hotfix_docker::layer::{Entry, Layer, Metadata, Node, WHITEOUT_PREFIX};
+use hotfix_docker::look::FoundPaths;
 
 use crate::pack::{PRODUCT_TXT, ancestors};
 use crate::plan::Plan;
@@ -11,9 +12,10 @@ use crate::step::Problem;
 /// The vendor's images run as this user and group. From the vendor's documentation.
 const VENDOR_OWNER: Owner = Owner { uid: 10001, gid: 10001 };
 /// In the environment of the vendor's images. From the vendor's documentation.
-const HOME_VARIABLE: &str = "WSO2_SERVER_HOME";
+pub(crate) const HOME_VARIABLE: &str = "WSO2_SERVER_HOME";
 /// Where the vendor's images have the product. From the vendor's documentation.
-const VENDOR_HOME: &str = "home/wso2carbon";
+pub(crate) const VENDOR_HOME: &str = "home/wso2carbon";
+
 /// Where the product goes in the image, and what is there already.
 #[derive(Debug, Clone)]
 pub struct Placement {
@@ -66,7 +68,7 @@ impl Placement {
         let owner = plan.request.chown.or(there).unwrap_or(VENDOR_OWNER);
         let folders = paths.into_iter().map(|path| {
             let there = found.get(&path).map(|there| there.metadata);
-            let folder = there.unwrap_or(Metadata { mode: 0o755, uid: 0, gid: 0, mtime: plan.pack.newest() });
+            let folder = there.unwrap_or(Metadata { mode: 0o755, uid: 0, gid: 0, mtime: plan.source.newest() });
             // The product's own folder belongs with the product.
             let is_home = path == home;
             (path, if is_home { Metadata { uid: owner.uid, gid: owner.gid, ..folder } } else { folder })
@@ -74,11 +76,19 @@ impl Placement {
         Ok(Self { folders: folders.collect(), home, owner })
     }
 
+    /// Where the product is in an image that holds it, as it was found there.
+    pub(crate) fn of_image(home: &str, found: &FoundPaths) -> Self {
+        let folders = ancestors(home).chain([home]);
+        let folders = folders.filter_map(|path| Some((path.to_owned(), found.get(path)?.metadata)));
+        let there = found.get(home).map(|there| Owner { uid: there.metadata.uid, gid: there.metadata.gid });
+        Self { home: home.to_owned(), owner: there.unwrap_or(VENDOR_OWNER), folders: folders.collect() }
+    }
+
     /// The product in a build context: at its top, and of root, as `docker build` sends everything.
     pub(crate) fn in_build_context(plan: &Plan) -> Self {
         let home = plan.product.folder();
         let owner = Owner { uid: 0, gid: 0 };
-        let folder = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: plan.pack.newest() };
+        let folder = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: plan.source.newest() };
         Self { folders: vec![(home.clone(), folder)], home, owner }
     }
 

@@ -11,11 +11,11 @@ use serde::{Serialize, Serializer};
 use crate::host::Host;
 use crate::hotfix::HotfixSequence;
 use crate::inputs::{Inputs, check_disk, tags};
-use crate::pack::{Product, ProductPack};
+use crate::pack::Product;
 use crate::recorder::Recorder;
 use crate::request::{Output, Request};
-use crate::step::{Failure, Problem, Step};
-use crate::tree::BIN;
+use crate::source::Source;
+use crate::step::{Failure, Step};
 use crate::update_tool::SETUP_SCRIPT;
 
 /// OS and Java for products when nothing else is asked for. The vendor's public Dockerfiles (wso2/docker-apim,
@@ -76,9 +76,9 @@ pub enum ToolSource {
 pub struct Plan {
     /// What the pack is a pack of.
     pub product: Product,
-    /// The pack.
-    #[serde(serialize_with = "pack_summary")]
-    pub pack: ProductPack,
+    /// Where it comes from.
+    #[serde(rename = "pack", serialize_with = "source_summary")]
+    pub source: Source,
     /// The hotfixes in the order in which they are applied.
     pub hotfixes: HotfixSequence,
     /// The update tool's file for this machine.
@@ -111,25 +111,29 @@ impl Plan {
     ///
     /// # Errors
     /// The first of the steps 1 to 3 that fails, or `initialize-update-tool` where the pack has no update tool.
-    pub fn resolve(request: &Request, credentials: CredentialState, recorder: &mut Recorder) -> Result<Self, Failure> {
+    pub async fn resolve(
+        request: &Request,
+        credentials: CredentialState,
+        recorder: &mut Recorder,
+    ) -> Result<Self, Failure> {
+        let image = Source::open_image(request, recorder).await?;
         let host = recorder.step(Step::ValidateOs, Host::detect)?;
-        let inputs = recorder.step(Step::ValidateInputs, || Inputs::read(request, credentials))?;
-        recorder.pack(&inputs.pack);
-        let hotfixes = recorder.step(Step::ValidateSequence, || {
-            HotfixSequence::read(&request.hotfix_dir, &inputs.pack.product, request.through)
-        })?;
+        let inputs = recorder.step(Step::ValidateInputs, || Inputs::read(request, image, credentials))?;
+        let product = inputs.source.product().clone();
+        recorder.source(&inputs.source);
+        let hotfixes = recorder
+            .step(Step::ValidateSequence, || HotfixSequence::read(&request.hotfix_dir, &product, request.through))?;
         let update_tool_source = match (hotfixes.as_slice(), &inputs.method) {
             ([], method) if *method != Method::VendorTool => None,
-            _ => Some(recorder.check(Step::InitializeUpdateTool, || tool_source(&inputs.pack, host))?),
+            _ => Some(recorder.check(Step::InitializeUpdateTool, || inputs.source.update_tool(host))?),
         };
         let bytes = hotfixes.as_slice().iter().map(|hotfix| hotfix.bytes);
-        let disk_needed = 3 * inputs.pack.unpacked_bytes() + bytes.sum::<u64>() + DISK_RESERVE;
+        let disk_needed = 3 * inputs.source.unpacked_bytes() + bytes.sum::<u64>() + DISK_RESERVE;
         let disk_free = recorder.step(Step::ValidateInputs, || check_disk(request, disk_needed))?;
-        let tags =
-            recorder.step(Step::ValidateInputs, || tags(request, &inputs.pack.product, hotfixes.as_slice().len()))?;
+        let tags = recorder.step(Step::ValidateInputs, || tags(request, &product, hotfixes.as_slice().len()))?;
         Ok(Self {
-            product: inputs.pack.product.clone(),
-            pack: inputs.pack,
+            product,
+            source: inputs.source,
             hotfixes,
             host,
             update_tool_source,
@@ -159,28 +163,21 @@ pub fn split_layout(text: &str) -> (PathBuf, Option<String>) {
     (text.into(), None)
 }
 
-fn tool_source(pack: &ProductPack, host: Host) -> Result<ToolSource, Problem> {
-    let has = |name: &str| pack.nodes.contains_key(&format!("{BIN}/{name}"));
-    if has(host.update_tool) {
-        return Ok(ToolSource::InPack);
-    }
-    if has(SETUP_SCRIPT) {
-        return Ok(ToolSource::SetupScript);
-    }
-    Err(Problem::new(
-        format!(
-            "{} has no update tool for this machine: neither bin/{} nor bin/{SETUP_SCRIPT}",
-            pack.path.display(),
-            host.update_tool
-        ),
-        "download the pack again from the vendor, or run on a machine that it has a tool for",
-    ))
-}
-
 pub(crate) fn image_version(product: &Product, hotfixes: usize) -> String {
     match hotfixes {
         0 => product.full_version(),
         count => format!("{}-hf{count}", product.full_version()),
+    }
+}
+
+impl BasePlan {
+    /// The image's tag, where it is named by one.
+    pub fn tag(&self) -> Option<&str> {
+        match self {
+            Self::Scratch => None,
+            Self::Engine(reference) | Self::Registry(reference) => reference.tag(),
+            Self::Layout(_, tag) => tag.as_deref(),
+        }
     }
 }
 
@@ -209,16 +206,25 @@ impl fmt::Display for Method {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let pack = self.pack.path.file_name().unwrap_or_default().to_string_lossy();
         let product = &self.product;
         writeln!(f, "product   {} {} at update level {}", product.name, product.version, product.update_level)?;
-        writeln!(
-            f,
-            "pack      {pack} ({}; {} in {} files unpacked)",
-            ByteSize(self.pack.bytes),
-            ByteSize(self.pack.unpacked_bytes()),
-            self.pack.files()
-        )?;
+        match &self.source {
+            Source::Pack(pack) => writeln!(
+                f,
+                "pack      {} ({}; {} in {} files unpacked)",
+                self.source.name(),
+                ByteSize(pack.bytes),
+                ByteSize(pack.unpacked_bytes()),
+                pack.files()
+            )?,
+            Source::Image(image, _) => writeln!(
+                f,
+                "pack      {} ({}; the product is in /{})",
+                self.source.name(),
+                ByteSize(image.base.size),
+                image.placement.home
+            )?,
+        }
         match self.update_tool_source {
             None => {}
             Some(ToolSource::InPack) => writeln!(f, "tool      bin/{}", self.host.update_tool)?,
@@ -244,12 +250,14 @@ impl fmt::Display for Plan {
     }
 }
 
-fn pack_summary<S: Serializer>(pack: &ProductPack, serializer: S) -> Result<S::Ok, S::Error> {
+fn source_summary<S: Serializer>(source: &Source, serializer: S) -> Result<S::Ok, S::Error> {
     let mut summary = BTreeMap::new();
-    summary.insert("file", serde_json::json!(pack.path));
-    summary.insert("bytes", serde_json::json!(pack.bytes));
-    summary.insert("unpacked_bytes", serde_json::json!(pack.unpacked_bytes()));
-    summary.insert("files", serde_json::json!(pack.files()));
+    summary.insert("file", serde_json::json!(source.location()));
+    summary.insert("bytes", serde_json::json!(source.bytes()));
+    summary.insert("unpacked_bytes", serde_json::json!(source.unpacked_bytes()));
+    if let Source::Pack(pack) = source {
+        summary.insert("files", serde_json::json!(pack.files()));
+    }
     summary.serialize(serializer)
 }
 

@@ -16,8 +16,10 @@ use crate::image::assemble;
 use crate::layers::{hotfix_layer, product_layer};
 use crate::patching::Work;
 use crate::placement::Placement;
-use crate::plan::{Method, Plan};
+use crate::plan::{BasePlan, Method, Plan};
+use crate::product_image::ProductImage;
 use crate::recorder::Recorder;
+use crate::source::Source;
 use crate::step::{Failure, Problem, Step};
 use crate::vendor_image;
 use crate::workspace::Workspace;
@@ -33,6 +35,8 @@ pub enum Recipe {
         /// Where they go.
         placement: Placement,
     },
+    /// The layer of the hotfixes on an image that holds the product.
+    OnImage(Box<ProductImage>),
     /// The update tool's `create-docker`, in this engine.
     VendorTool(Engine),
     /// The user's own Dockerfile, in this engine.
@@ -50,32 +54,44 @@ impl Recipe {
         workspace: &Workspace,
         recorder: &mut Recorder,
     ) -> Result<Self, Failure> {
-        if plan.method == Method::VendorTool {
-            return vendor_image::engine(destination).map(Self::VendorTool);
-        }
-        if let (Method::Dockerfile(file), Destination::Engine(engine)) = (&plan.method, destination) {
-            let context = recorder.check(Step::ValidateInputs, || DockerfileRecipe::check_context(plan, file))?;
-            let find = async |cancel: CancellationToken| {
-                tokio::select! {
-                    found = DockerfileRecipe::find(plan, file, &context, engine) => found,
-                    () = cancel.cancelled() => Err(Problem::new("stopped", "")),
+        match (&plan.method, destination) {
+            (Method::Base(base), _) => {
+                let base = find_base(plan, base, destination, workspace, recorder).await?;
+                let find = async |_| Placement::find(plan, &base).await;
+                let placement = recorder.look_ahead(Step::BuildImage, find).await?;
+                Ok(Self::Layers { base: Box::new(base), placement })
+            }
+            (Method::FromImage(image), _) => {
+                if let Source::Image(image, _) = &plan.source {
+                    return Ok(Self::OnImage(image.clone()));
                 }
-            };
-            let recipe = recorder.look_ahead(Step::BuildImage, find).await?;
-            return Ok(Self::Dockerfile(engine.clone(), recipe));
+                let base = find_base(plan, image, destination, workspace, recorder).await?;
+                let find = async |_| product_on(plan, base, image.tag()).await;
+                recorder.look_ahead(Step::ValidateInputs, find).await.map(|image| Self::OnImage(Box::new(image)))
+            }
+            (Method::Dockerfile(file), Destination::Engine(engine)) => {
+                let context = recorder.check(Step::ValidateInputs, || DockerfileRecipe::check_context(plan, file))?;
+                let find = async |cancel: CancellationToken| {
+                    tokio::select! {
+                        found = DockerfileRecipe::find(plan, file, &context, engine) => found,
+                        () = cancel.cancelled() => Err(Problem::new("stopped", "")),
+                    }
+                };
+                let recipe = recorder.look_ahead(Step::BuildImage, find).await?;
+                Ok(Self::Dockerfile(engine.clone(), recipe))
+            }
+            (Method::VendorTool, Destination::Engine(engine)) => Ok(Self::VendorTool(engine.clone())),
+            (Method::Dockerfile(_) | Method::VendorTool, Destination::Layout(_)) => {
+                unreachable!("refused when the plan was made")
+            }
         }
-        let Method::Base(base) = &plan.method else { unreachable!("refused when the plan was made") };
-        let platform = plan.request.platform.as_ref();
-        let find = async |cancel| destination.base(base, platform, workspace, &cancel).await;
-        let base = recorder.look_ahead(Step::BuildImage, find).await?;
-        let placement = recorder.look_ahead(Step::BuildImage, async |_| Placement::find(plan, &base).await).await?;
-        Ok(Self::Layers { base: Box::new(base), placement })
     }
 
     /// What the image is put on, for reports.
     pub fn base_name(&self) -> &str {
         match self {
             Self::Layers { base, .. } => &base.name,
+            Self::OnImage(image) => &image.base.name,
             Self::VendorTool(_) => vendor_image::BASE_NAME,
             Self::Dockerfile(_, recipe) => recipe.base.as_deref().unwrap_or("dockerfile"),
         }
@@ -85,6 +101,7 @@ impl Recipe {
     pub fn origin(&self) -> Option<&ImageRef> {
         match self {
             Self::Layers { base, .. } => base.origin(),
+            Self::OnImage(image) => image.base.origin(),
             Self::VendorTool(_) | Self::Dockerfile(..) => None,
         }
     }
@@ -104,12 +121,24 @@ impl Recipe {
         let patched = work.map(|(_, patched)| patched);
         match self {
             Self::Layers { base, placement } => {
-                let mut layers = vec![product_layer(&plan.pack, placement)?];
+                let mut layers = Vec::new();
+                if let Source::Pack(pack) = &plan.source {
+                    layers.push(product_layer(pack, placement)?);
+                }
                 if let Some(product) = patched {
                     let below = Below::of_pack(&product.pristine.nodes, placement);
                     layers.push(hotfix_layer(product, &below, placement, plan.hotfixes.as_slice())?);
                 }
                 let image = assemble(plan, base.as_ref().clone(), placement, digests, layers);
+                destination.build(&image, &plan.tags, cancel).await
+            }
+            Self::OnImage(image) => {
+                let mut layers = Vec::new();
+                if let Some(product) = patched {
+                    let below = image.below(product).await?;
+                    layers.push(hotfix_layer(product, &below, &image.placement, plan.hotfixes.as_slice())?);
+                }
+                let image = assemble(plan, image.base.clone(), &image.placement, digests, layers);
                 destination.build(&image, &plan.tags, cancel).await
             }
             Self::VendorTool(engine) => {
@@ -124,4 +153,24 @@ impl Recipe {
             }
         }
     }
+}
+
+async fn find_base(
+    plan: &Plan,
+    base: &BasePlan,
+    destination: &Destination,
+    workspace: &Workspace,
+    recorder: &mut Recorder,
+) -> Result<BaseImage, Failure> {
+    let platform = plan.request.platform.as_ref();
+    let find = async |cancel| destination.base(base, platform, workspace, &cancel).await;
+    recorder.look_ahead(Step::BuildImage, find).await
+}
+
+/// The product in `base`, where it is the plan's.
+async fn product_on(plan: &Plan, base: BaseImage, tag: Option<&str>) -> Result<ProductImage, Problem> {
+    let asked = plan.request.product_home.as_deref();
+    let image = ProductImage::find(base, asked, Some(&plan.product), tag, plan.host).await?;
+    image.check_is(&plan.product)?;
+    Ok(image)
 }

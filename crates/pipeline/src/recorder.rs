@@ -9,8 +9,8 @@ use crate::changes::Delta;
 use crate::checksums::InputDigests;
 use crate::hotfix::Hotfix;
 use crate::interrupt::Interrupt;
-use crate::pack::ProductPack;
 use crate::report::{ErrorReport, HotfixReport, ImageReport, Outcome, PackReport, Report, Status, StepReport};
+use crate::source::Source;
 use crate::step::{DONE, Failure, Kind, Problem, Step};
 
 /// How long a stopped step may take to clean up.
@@ -137,11 +137,10 @@ impl Recorder {
         result.map_err(|problem| Failure { step, problem })
     }
 
-    /// The pack, as soon as it is known.
-    pub fn pack(&mut self, pack: &ProductPack) {
-        self.report.product = Some(pack.product.clone());
-        let file = pack.path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        self.report.pack = Some(PackReport { file, sha256: None, bytes: pack.bytes });
+    /// The product and where it comes from, as soon as it is known.
+    pub fn source(&mut self, source: &Source) {
+        self.report.product = Some(source.product().clone());
+        self.report.pack = Some(PackReport { file: source.name(), sha256: None, bytes: source.bytes() });
     }
 
     /// The hotfixes to be applied, with checksums.

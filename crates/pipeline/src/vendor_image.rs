@@ -21,30 +21,19 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::checksums::InputDigests;
-use crate::delivery::{Destination, Guard, TagGuard, engine_problem};
+use crate::delivery::{Guard, TagGuard, engine_problem};
 use crate::image::{BaseLabels, labels};
 use crate::leaks::{Secrets, found_in};
 use crate::pack::{CONFIG_JSON, LOGS};
 use crate::patching::Work;
 use crate::plan::Plan;
 use crate::scrub::{Private, scrub};
-use crate::step::{Failure, Problem, Step};
+use crate::step::Problem;
 
 /// What the image is said to be put on.
 pub const BASE_NAME: &str = "create-docker";
 /// The tool's records take a few kilobytes.
 const LONGEST_CONFIG: u64 = 16 << 20;
-
-/// The engine that the tool builds in.
-///
-/// # Errors
-/// Where the image goes to none.
-pub fn engine(destination: &Destination) -> Result<Engine, Failure> {
-    match destination {
-        Destination::Engine(engine) => Ok(engine.clone()),
-        Destination::Layout(_) => Err(Failure { step: Step::ValidateInputs, problem: needs_engine() }),
-    }
-}
 
 /// What a run says where the image is to go to a layout.
 pub(crate) fn needs_engine() -> Problem {

@@ -55,6 +55,7 @@ pub fn open(directory: &Path, tag: Option<&str>) -> Result<BaseImage> {
         config: configuration.get("config").and_then(Value::as_object).cloned().unwrap_or_default(),
         history: list(configuration.get("history")),
         diff_ids,
+        size: manifest.layers.iter().map(|layer| layer.size).sum(),
         source: Source::Layout(LayoutImage { directory: directory.to_owned(), layers: manifest.layers, origin: None }),
     })
 }

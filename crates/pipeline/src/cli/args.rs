@@ -157,7 +157,7 @@ impl Apply {
 /// What `apply` and `plan` have in common.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The product pack, a zip
+    /// The product pack, a zip; or image:REF, an image that holds the product and gets the hotfixes
     #[arg(index = 1)]
     pub pack: PathBuf,
     /// Folder with the hotfixes, <product>-<version>.<level>-hf-<n>.zip

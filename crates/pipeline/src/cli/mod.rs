@@ -88,9 +88,9 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 
 async fn dispatch(cli: &Cli) -> u8 {
     match &cli.command {
-        Command::Apply(apply) if apply.dry_run => plan(cli, apply.run.request()),
+        Command::Apply(apply) if apply.dry_run => plan(cli, apply.run.request()).await,
         Command::Apply(apply) => run(cli, apply).await,
-        Command::Plan { run } => plan(cli, run.request()),
+        Command::Plan { run } => plan(cli, run.request()).await,
         Command::Inspect { image } => match inspect(image).await {
             Ok(contents) => output::answer(&cli.talk, &contents),
             Err((code, problem)) => {
@@ -103,9 +103,9 @@ async fn dispatch(cli: &Cli) -> u8 {
     }
 }
 
-fn plan(cli: &Cli, request: Request) -> u8 {
+async fn plan(cli: &Cli, request: Request) -> u8 {
     let mut recorder = Recorder::new(Interrupt::default(), request.step_timeout);
-    match Plan::resolve(&request, CredentialState::NotNeeded, &mut recorder) {
+    match Plan::resolve(&request, CredentialState::NotNeeded, &mut recorder).await {
         Ok(plan) => output::answer(&cli.talk, &plan),
         Err(failure) => {
             output::failure(&cli.talk, &failure);
@@ -157,7 +157,7 @@ async fn apply_hotfixes(request: &Request, apply: &Apply, recorder: &mut Recorde
     let credentials: Option<Credentials> =
         recorder.check(Step::ValidateInputs, || apply.credential_sources().read())?;
     let state = if credentials.is_some() { CredentialState::Given } else { CredentialState::Missing };
-    let plan = Plan::resolve(request, state, recorder)?;
+    let plan = Plan::resolve(request, state, recorder).await?;
     info!("{} {} with {} hotfixes", plan.product.name, plan.product.full_version(), plan.hotfixes.as_slice().len());
     let tags = plan.tags.iter().map(ToString::to_string).collect();
     let prepared = pipeline::prepare(plan, credentials, recorder).await?;

@@ -221,7 +221,7 @@ pub fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(at, _)| &path[..at])
 }
 
-fn stays_inside(link: &str, target: &str) -> bool {
+pub(crate) fn stays_inside(link: &str, target: &str) -> bool {
     if target.is_empty() || target.starts_with('/') || target.chars().any(char::is_control) {
         return false;
     }

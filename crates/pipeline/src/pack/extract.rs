@@ -62,7 +62,7 @@ impl ProductPack {
     }
 }
 
-fn settle(target: &Path, node: &Node) -> io::Result<()> {
+pub(crate) fn settle(target: &Path, node: &Node) -> io::Result<()> {
     let file = File::open(target)?;
     file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(node.mtime))?;
     // A folder or file that we could not change or remove again would get in the way of the tool and of cleaning up.

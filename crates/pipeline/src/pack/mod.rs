@@ -16,8 +16,11 @@ use zip::ZipArchive;
 
 use crate::step::Problem;
 
+pub(crate) use directory::stays_inside;
 pub use directory::{Node, NodeKind, ancestors, entry_time};
+pub(crate) use extract::settle;
 pub use name::PackName;
+pub(crate) use name::{safe_name, split_product};
 
 /// Where the product says what it is. Missing or altered, the update tool does not know the product.
 pub const PRODUCT_TXT: &str = "updates/product.txt";
@@ -48,6 +51,27 @@ impl Product {
     /// `4.1.0.10`.
     pub fn full_version(&self) -> String {
         format!("{}.{}", self.version, self.update_level)
+    }
+}
+
+/// What the update tool's `updates/config.json` says, as far as it is documented.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Records {
+    /// None where no update was ever taken.
+    pub(crate) update_level: Option<u32>,
+    /// How many are applied.
+    pub(crate) hotfixes: usize,
+}
+
+impl Records {
+    pub(crate) fn read(config: &[u8]) -> serde_json::Result<Self> {
+        let config: Value = serde_json::from_slice(config)?;
+        let applied = &config["hotfixes"];
+        let hotfixes = applied.as_array().map(Vec::len).or_else(|| applied.as_object().map(serde_json::Map::len));
+        Ok(Self {
+            update_level: config["update-level"].as_str().and_then(|level| level.parse().ok()),
+            hotfixes: hotfixes.unwrap_or_default(),
+        })
     }
 }
 
@@ -100,8 +124,7 @@ impl ProductPack {
             ));
         };
         let product_txt = String::from_utf8_lossy(&product_txt);
-        let Some((name, version)) = name::split_product(product_txt.trim()).filter(|_| product_txt.trim() == folder)
-        else {
+        let Some((name, version)) = split_product(product_txt.trim()).filter(|_| product_txt.trim() == folder) else {
             return Err(Problem::new(
                 format!("{path} is not a clean pack: {folder}/{PRODUCT_TXT} says '{}'", printable(product_txt.trim())),
                 format!(
@@ -141,20 +164,17 @@ impl ProductPack {
     /// The level in `config.json`; none for a fresh pack and for one that never took an update.
     fn recorded_level(&self) -> Result<Option<u32>, Problem> {
         let Some(config) = self.small_file(CONFIG_JSON)? else { return Ok(None) };
-        let config: Value = serde_json::from_slice(&config).map_err(|error| {
+        let records = Records::read(&config).map_err(|error| {
             Problem::new(format!("{CONFIG_JSON} in {} is not JSON", self.path.display()), "download the pack again")
                 .because(error)
         })?;
-        let applied = &config["hotfixes"];
-        if applied.as_array().is_some_and(|list| !list.is_empty())
-            || applied.as_object().is_some_and(|map| !map.is_empty())
-        {
+        if records.hotfixes > 0 {
             return Err(Problem::new(
                 format!("{} already has hotfixes applied, says its {CONFIG_JSON}", self.path.display()),
                 "give the clean pack of that update level: hotfixes are applied to it in order, from the first",
             ));
         }
-        Ok(config["update-level"].as_str().and_then(|level| level.parse().ok()))
+        Ok(records.update_level)
     }
 
     /// The file at `path` from the product's folder, where there is one of at most 1 MiB.

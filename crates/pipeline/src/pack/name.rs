@@ -37,7 +37,7 @@ impl PackName {
 }
 
 /// Splits `<product>-<N.N.N>`, where the product's name is of letters, digits and `-`.
-pub(super) fn split_product(text: &str) -> Option<(&str, &str)> {
+pub(crate) fn split_product(text: &str) -> Option<(&str, &str)> {
     let (product, version) = text.rsplit_once('-')?;
     let is_product = !product.is_empty() && product.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let numbers: Vec<&str> = version.split('.').collect();
@@ -54,7 +54,7 @@ fn number(text: &str) -> Option<u32> {
 ///
 /// # Errors
 /// What is wrong with it, after "its name".
-pub(super) fn safe_name(raw: &[u8]) -> Result<String, String> {
+pub(crate) fn safe_name(raw: &[u8]) -> Result<String, String> {
     let name = std::str::from_utf8(raw).map_err(|_| "is not UTF-8".to_owned())?;
     if name.chars().any(char::is_control) {
         return Err("has control characters".to_owned());

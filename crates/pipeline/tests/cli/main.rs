@@ -10,6 +10,7 @@ mod dockerfile;
 mod dockerfile_example;
 mod docs;
 mod engine;
+mod from_image;
 mod full_size;
 mod inputs;
 mod interrupt;

@@ -9,5 +9,6 @@ pub mod recipe;
 pub mod registry;
 pub mod scenario;
 pub mod token_server;
+pub mod vendor;
 
 pub use scenario::Scenario;

@@ -79,6 +79,12 @@ impl Scenario {
         self
     }
 
+    /// In place of the pack, an image that holds the product: `image:` and this name.
+    pub fn with_image(mut self, name: &str) -> Self {
+        self.pack = format!("image:{name}").into();
+        self
+    }
+
     pub fn with_hotfix(self, number: u32, build: impl FnOnce(HotfixBuilder) -> HotfixBuilder) -> Self {
         build(HotfixBuilder::new("wso2am", "4.1.0", 10, number)).write_to(self.hotfixes());
         self

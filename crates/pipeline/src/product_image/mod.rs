@@ -1,0 +1,279 @@
+//! A product that is in an image already: where, which one, at which level, and whose.
+
+mod unpack;
+
+use std::collections::BTreeSet;
+
+use hotfix_docker::Error;
+use hotfix_docker::base::BaseImage;
+use hotfix_docker::look::{FoundKind, FoundPaths};
+
+use crate::below::Below;
+use crate::changes::PatchedProduct;
+use crate::host::Host;
+use crate::pack::{CONFIG_JSON, PRODUCT_TXT, Product, Records, ancestors, printable, split_product};
+use crate::placement::{HOME_VARIABLE, Placement, VENDOR_HOME, home_in_image};
+use crate::plan::ToolSource;
+use crate::step::Problem;
+use crate::tree::BIN;
+use crate::update_tool::SETUP_SCRIPT;
+
+/// An image that holds a product.
+#[derive(Debug, Clone)]
+pub struct ProductImage {
+    /// The image.
+    pub base: BaseImage,
+    /// Where the product is in it, and whose.
+    pub placement: Placement,
+    /// `wso2am` and `4.1.0`.
+    name_and_version: (String, String),
+    /// Its update level, where the image says it.
+    pub update_level: Option<u32>,
+    /// Number of hotfixes that it holds already, as far as it says.
+    pub hotfixes: usize,
+    /// Where the update tool for this machine comes from.
+    pub update_tool: Option<ToolSource>,
+    /// Time of its `product.txt`, in seconds since 1970.
+    pub time: u64,
+}
+
+impl ProductImage {
+    /// Looks for the product in `base`: at `asked`, else where `WSO2_SERVER_HOME` says, else where the vendor has
+    /// `expected`, else anywhere. `tag` is the image's, which can say the level.
+    ///
+    /// # Errors
+    /// Where there is none or more than one, or the image cannot be looked at.
+    pub async fn find(
+        base: BaseImage,
+        asked: Option<&str>,
+        expected: Option<&Product>,
+        tag: Option<&str>,
+        host: Host,
+    ) -> Result<Self, Problem> {
+        let candidates = match asked {
+            Some(path) => vec![path.to_owned()],
+            None => {
+                let vendors = expected.map(|product| format!("/{VENDOR_HOME}/{}", product.folder()));
+                base.env(HOME_VARIABLE).map(str::to_owned).into_iter().chain(vendors).collect()
+            }
+        };
+        for home in candidates.iter().filter_map(|path| home_in_image(path)) {
+            if let Some(found) = look(&base, &home, host).await? {
+                return Self::read(base, &home, &found, tag, host);
+            }
+        }
+        if let Some(path) = asked {
+            return Err(Problem::new(
+                format!("the image {} holds no product in {path}: there is no {PRODUCT_TXT}", base.name),
+                "give --product-home with the product's folder in the image, or leave it away",
+            ));
+        }
+        let home = search(&base).await?;
+        match look(&base, &home, host).await? {
+            Some(found) => Self::read(base, &home, &found, tag, host),
+            None => Err(no_product(&base)),
+        }
+    }
+
+    fn read(base: BaseImage, home: &str, found: &FoundPaths, tag: Option<&str>, host: Host) -> Result<Self, Problem> {
+        let file = |path: &str| found.get(&format!("{home}/{path}"));
+        let product_txt = file(PRODUCT_TXT).and_then(|found| found.content()).unwrap_or_default();
+        let product_txt = String::from_utf8_lossy(product_txt);
+        let Some((name, version)) = split_product(product_txt.trim()) else {
+            return Err(Problem::new(
+                format!("/{home}/{PRODUCT_TXT} in {} says '{}'", base.name, printable(product_txt.trim())),
+                "it must say <product>-<version>, or the update tool cannot identify the product",
+            ));
+        };
+        let records = file(CONFIG_JSON).and_then(|found| found.content()).map(Records::read).transpose();
+        let records = records.map_err(|error| {
+            Problem::new(format!("/{home}/{CONFIG_JSON} in {} is not JSON", base.name), "use another image")
+                .because(error)
+        })?;
+        let labelled = base.label("hotfix.applied").and_then(|list| serde_json::from_str::<Vec<_>>(list).ok());
+        let labelled = labelled.map_or(0, |list: Vec<serde_json::Value>| list.len());
+        let levels = [
+            records.and_then(|records| records.update_level),
+            base.label("hotfix.update-level").and_then(|level| level.parse().ok()),
+            tag.and_then(|tag| level_in_tag(tag, version)),
+        ];
+        let has = |name: &str| file(&format!("{BIN}/{name}")).is_some();
+        let tool = [(host.update_tool, ToolSource::InPack), (SETUP_SCRIPT, ToolSource::SetupScript)];
+        Ok(Self {
+            placement: Placement::of_image(home, found),
+            name_and_version: (name.to_owned(), version.to_owned()),
+            update_level: levels.into_iter().flatten().next(),
+            hotfixes: records.map_or(0, |records| records.hotfixes).max(labelled),
+            update_tool: tool.into_iter().find(|(name, _)| has(name)).map(|(_, source)| source),
+            time: file(PRODUCT_TXT).map_or(0, |found| found.metadata.mtime),
+            base,
+        })
+    }
+
+    /// `wso2am`.
+    pub fn name(&self) -> &str {
+        &self.name_and_version.0
+    }
+
+    /// `4.1.0`.
+    pub fn version(&self) -> &str {
+        &self.name_and_version.1
+    }
+
+    /// The product, where hotfixes can be put on it.
+    ///
+    /// # Errors
+    /// Where the image does not say its level, or holds hotfixes already.
+    pub fn product(&self) -> Result<Product, Problem> {
+        self.check_clean()?;
+        let (name, version) = self.name_and_version.clone();
+        match self.update_level {
+            Some(update_level) => Ok(Product { name, version, update_level }),
+            None => Err(Problem::new(
+                format!("the update level of the product in {} is not known", self.base.name),
+                format!("give the image by a tag that says it, such as {version}.10: which hotfixes fit depends on it"),
+            )),
+        }
+    }
+
+    /// Whether the image holds this product, at this level and without hotfixes.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub fn check_is(&self, product: &Product) -> Result<(), Problem> {
+        let hint = "give the image of the same product, version and update level as the pack";
+        if (self.name(), self.version()) != (product.name.as_str(), product.version.as_str()) {
+            return Err(Problem::new(
+                format!(
+                    "the image {} holds {}-{}, not {}",
+                    self.base.name,
+                    self.name(),
+                    self.version(),
+                    product.folder()
+                ),
+                hint,
+            ));
+        }
+        match self.update_level {
+            Some(level) if level != product.update_level => {
+                return Err(Problem::new(
+                    format!(
+                        "the image {} is at update level {level}, the pack at {}",
+                        self.base.name, product.update_level
+                    ),
+                    hint,
+                ));
+            }
+            Some(_) => {}
+            None => tracing::warn!(
+                "the image {} does not say its update level; it is taken to be {}",
+                self.base.name,
+                product.update_level
+            ),
+        }
+        self.check_clean()
+    }
+
+    /// What the image has where `product` differs from the pristine one. Warns of files that whoever made the image had
+    /// changed, since the hotfixes' take their place.
+    ///
+    /// # Errors
+    /// Where the image cannot be looked at.
+    pub async fn below(&self, product: &PatchedProduct) -> Result<Below, Problem> {
+        let changed = product.changes.keys().map(String::as_str).chain(product.config.iter().map(|_| CONFIG_JSON));
+        let changed: Vec<&str> = changed.collect();
+        let paths: BTreeSet<String> = changed
+            .iter()
+            .flat_map(|path| ancestors(path).chain([*path]))
+            .map(|path| self.placement.path(path))
+            .collect();
+        let found = self.base.look(&Vec::from_iter(paths)).await.map_err(|error| unreadable(&self.base, error))?;
+        for path in changed.into_iter().filter(|path| *path != CONFIG_JSON) {
+            let expected = product.pristine.digest(path).ok().flatten();
+            if let (Some(FoundKind::File { sha256, .. }), Some(expected)) =
+                (found.get(&self.placement.path(path)).map(|found| &found.kind), expected)
+                && *sha256 != expected
+            {
+                tracing::warn!(
+                    "the image {} has another {path} than the pack; the hotfix's takes its place",
+                    self.base.name
+                );
+            }
+        }
+        Ok(Below::of_image(&found, &self.placement))
+    }
+
+    fn check_clean(&self) -> Result<(), Problem> {
+        match self.hotfixes {
+            0 => Ok(()),
+            count => Err(Problem::new(
+                format!("the image {} already holds {count} hotfixes", self.base.name),
+                "give the image that it was made from: hotfixes are applied in order, from the first",
+            )),
+        }
+    }
+}
+
+/// What is at the product's folder, where there is one.
+async fn look(base: &BaseImage, home: &str, host: Host) -> Result<Option<FoundPaths>, Problem> {
+    let inside = [PRODUCT_TXT.to_owned(), CONFIG_JSON.to_owned()]
+        .into_iter()
+        .chain([host.update_tool, SETUP_SCRIPT].map(|name| format!("{BIN}/{name}")));
+    let paths = ancestors(home).map(str::to_owned).chain([home.to_owned()]);
+    let paths: Vec<String> = paths.chain(inside.map(|path| format!("{home}/{path}"))).collect();
+    let found = base.look(&paths).await.map_err(|error| unreadable(base, error))?;
+    Ok(found.contains_key(&format!("{home}/{PRODUCT_TXT}")).then_some(found))
+}
+
+/// The only product's folder, wherever it is.
+async fn search(base: &BaseImage) -> Result<String, Problem> {
+    let ending = format!("/{PRODUCT_TXT}");
+    let found = base.find(&ending).await.map_err(|error| unreadable(base, error))?;
+    let homes: Vec<&str> = found.keys().filter_map(|path| path.strip_suffix(&ending)).collect();
+    match homes.as_slice() {
+        [] => Err(no_product(base)),
+        [home] => Ok((*home).to_owned()),
+        several => Err(Problem::new(
+            format!("the image {} holds more than one product: in /{}", base.name, printable(&several.join(", /"))),
+            "say which with --product-home",
+        )),
+    }
+}
+
+fn no_product(base: &BaseImage) -> Problem {
+    Problem::new(
+        format!("the image {} holds no product: there is no {PRODUCT_TXT} in it", base.name),
+        "give an image that holds a product, such as the vendor's own; --base-image is for those without",
+    )
+}
+
+fn unreadable(base: &BaseImage, error: Error) -> Problem {
+    Problem::new(format!("the image {} cannot be looked at", base.name), "see the cause").because(error)
+}
+
+/// The level in a tag of the vendor's form `<version>.<level>[-<os>]`; `.0` floats, so it says nothing.
+fn level_in_tag(tag: &str, version: &str) -> Option<u32> {
+    let rest = tag.strip_prefix(version)?.strip_prefix('.')?;
+    let digits = rest.split('-').next()?;
+    digits.parse().ok().filter(|level| *level != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_in_the_vendors_tags() {
+        for (tag, level) in [
+            ("4.1.0.10", Some(10)),
+            ("4.1.0.10-alpine", Some(10)),
+            ("4.1.0.0", None),
+            ("4.1.0", None),
+            ("4.1.0.x", None),
+            ("4.1.01.10", None),
+            ("latest", None),
+        ] {
+            assert_eq!(level_in_tag(tag, "4.1.0"), level, "{tag}");
+        }
+    }
+}
