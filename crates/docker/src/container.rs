@@ -16,10 +16,28 @@ use crate::{Error, Result};
 /// Bytes of a tar as the engine sends it.
 pub(crate) type TarStream = BoxStream<'static, Result<Bytes, bollard::errors::Error>>;
 
-/// A container of an image, made only to be looked into.
+/// A container of an image, made only to be looked into. Where it is dropped before it was removed, that is still done,
+/// as long as the program goes on.
 pub(crate) struct NeverStarted {
     engine: Engine,
     id: String,
+    is_removed: bool,
+}
+
+impl Drop for NeverStarted {
+    fn drop(&mut self) {
+        if let (false, Ok(runtime)) = (self.is_removed, tokio::runtime::Handle::try_current()) {
+            let (engine, id) = (self.engine.clone(), self.id.clone());
+            runtime.spawn(async move { remove(&engine, &id).await });
+        }
+    }
+}
+
+async fn remove(engine: &Engine, id: &str) {
+    let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
+    if let Err(error) = engine.docker.remove_container(id, Some(options)).await {
+        warn!(container = id, %error, "a container that was made to look into an image could not be removed");
+    }
 }
 
 impl NeverStarted {
@@ -34,14 +52,12 @@ impl NeverStarted {
         };
         let created = engine.docker.create_container(None, body).await;
         let id = created.map_err(Error::engine("look into the image"))?.id;
-        Ok(Self { engine: engine.clone(), id })
+        Ok(Self { engine: engine.clone(), id, is_removed: false })
     }
 
-    pub(crate) async fn remove(self) {
-        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        if let Err(error) = self.engine.docker.remove_container(&self.id, Some(options)).await {
-            warn!(container = self.id, %error, "a container that was made to look into an image could not be removed");
-        }
+    pub(crate) async fn remove(mut self) {
+        remove(&self.engine, &self.id).await;
+        self.is_removed = true;
     }
 
     /// What is at `path` (from the image's root) as a tar: a file, or a folder with all that is in it.

@@ -77,6 +77,11 @@ impl Interrupt {
         self.token.child_token()
     }
 
+    /// Waits until there is a signal.
+    pub async fn stopped(&self) {
+        self.token.cancelled().await;
+    }
+
     /// The signal that was received, if one was.
     pub fn signal(&self) -> Option<Signal> {
         self.signal.get().copied()

@@ -100,7 +100,7 @@ pub enum Command {
         #[command(flatten)]
         run: Run,
     },
-    /// Show what an image contains, from its labels
+    /// Show what an image contains, from its labels, else from the product's files in it
     Inspect {
         /// A reference (looked for in the engine, then in its registry), or oci:DIR or oci:DIR:TAG
         image: String,

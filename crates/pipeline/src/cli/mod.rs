@@ -15,7 +15,7 @@ use tracing::{debug, info, warn};
 use crate::credentials::Credentials;
 use crate::inputs::check_written_folders;
 use crate::inspect::inspect;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, Signal};
 use crate::pipeline;
 use crate::plan::{CredentialState, Plan};
 use crate::recorder::Recorder;
@@ -91,20 +91,33 @@ async fn dispatch(cli: &Cli) -> u8 {
         Command::Apply(apply) if apply.dry_run => plan(cli, apply.run.request()).await,
         Command::Apply(apply) => run(cli, apply).await,
         Command::Plan { run } => plan(cli, run.request()).await,
-        Command::Inspect { image } => match inspect(image).await {
-            Ok(contents) => output::answer(&cli.talk, &contents),
-            Err((code, problem)) => {
-                // The step is of no matter: only messages are taken.
-                let failure = Failure { step: Step::ValidateInputs, problem };
-                output::error(&cli.talk, &failure.chain(), failure.problem.hint());
-                code
-            }
-        },
+        Command::Inspect { image } => show(cli, image).await,
+    }
+}
+
+async fn show(cli: &Cli, image: &str) -> u8 {
+    let interrupt = Interrupt::listen().unwrap_or_default();
+    let inspected = tokio::select! {
+        inspected = inspect(image) => inspected,
+        () = interrupt.stopped() => {
+            // A container that an image was looked into with is being removed.
+            tokio::time::sleep(LAST_CALL).await;
+            return interrupt.signal().map_or(DEFECT, Signal::exit_code);
+        }
+    };
+    match inspected {
+        Ok(contents) => output::answer(&cli.talk, &contents),
+        Err((code, problem)) => {
+            // The step is of no matter: only messages are taken.
+            let failure = Failure { step: Step::ValidateInputs, problem };
+            output::error(&cli.talk, &failure.chain(), failure.problem.hint());
+            code
+        }
     }
 }
 
 async fn plan(cli: &Cli, request: Request) -> u8 {
-    let mut recorder = Recorder::new(Interrupt::default(), request.step_timeout);
+    let mut recorder = Recorder::new(Interrupt::listen().unwrap_or_default(), request.step_timeout);
     match Plan::resolve(&request, CredentialState::NotNeeded, &mut recorder).await {
         Ok(plan) => output::answer(&cli.talk, &plan),
         Err(failure) => {

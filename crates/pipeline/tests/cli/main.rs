@@ -13,6 +13,7 @@ mod engine;
 mod from_image;
 mod full_size;
 mod inputs;
+mod inspect;
 mod interrupt;
 mod layout;
 mod layout_base;

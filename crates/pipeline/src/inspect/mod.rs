@@ -1,0 +1,110 @@
+//! What an image contains: from its labels, else from the product's files in it.
+
+mod contents;
+
+use hotfix_docker::auth::credentials_for;
+use hotfix_docker::base::BaseImage;
+use hotfix_docker::engine::Engine;
+use hotfix_docker::oci_layout::{self, Labelled};
+use hotfix_docker::reference::ImageRef;
+use hotfix_docker::{Error, fetch, registry};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info};
+
+use crate::host::{Host, UPDATE_TOOLS};
+use crate::plan::split_layout;
+use crate::product_image::ProductImage;
+use crate::registry_hint::hint;
+use crate::step::{NO_PRODUCT, Problem, Step, USAGE};
+
+pub use contents::{Applied, Contents, Labels, More};
+
+/// Which tool the image has does not matter here.
+const ANY_HOST: Host = Host { update_tool: UPDATE_TOOLS[0] };
+
+/// A failure with its exit code.
+type Failed = (u8, Problem);
+
+/// Looks `image` up: `oci:DIR[:TAG]` in the layout, everything else in the engine and then in its registry.
+///
+/// # Errors
+/// Exit code and problem: 2 for a name that is none, 4 where there is no such image or it holds no product, 9 where the
+/// registry cannot be asked.
+pub async fn inspect(image: &str) -> Result<Contents, Failed> {
+    if let Some(folder) = image.strip_prefix("oci:") {
+        let (folder, tag) = split_layout(folder);
+        let missing = |error| (NO_PRODUCT, no_image(image).because(error));
+        let labelled = oci_layout::read_labels(&folder, tag.as_deref()).map_err(missing)?;
+        if let Some(contents) = Contents::labelled(image, &labelled, "layout") {
+            return Ok(contents);
+        }
+        let base = oci_layout::open(&folder, tag.as_deref()).map_err(missing)?;
+        return by_files(image, labelled.id, "layout", base, tag.as_deref()).await;
+    }
+    let reference: ImageRef = image.parse().map_err(|error: Error| {
+        let hint = "give a reference such as team/wso2am:4.1.0.10-hf3, or oci:DIR";
+        (USAGE, Problem::new("the name of the image cannot be used", hint).because(error))
+    })?;
+    match in_engine(image, &reference).await {
+        Ok(Some(contents)) => contents,
+        Ok(None) => in_registry(image, &reference).await,
+        Err(error) => {
+            debug!(error = &error as &dyn std::error::Error, "the engine was not asked");
+            in_registry(image, &reference).await
+        }
+    }
+}
+
+async fn in_engine(image: &str, reference: &ImageRef) -> Result<Option<Result<Contents, Failed>>, Error> {
+    let engine = Engine::connect().await?;
+    let Some(found) = engine.inspect(reference.as_str()).await? else { return Ok(None) };
+    let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
+    let labelled = Labelled { id: found.id.unwrap_or_default(), labels: labels.into_iter().collect() };
+    if let Some(contents) = Contents::labelled(image, &labelled, "engine") {
+        return Ok(Some(Ok(contents)));
+    }
+    let base = engine.base(reference).await?;
+    Ok(Some(by_files(image, labelled.id, "engine", base, reference.tag()).await))
+}
+
+async fn in_registry(image: &str, reference: &ImageRef) -> Result<Contents, Failed> {
+    let unasked = |error| {
+        let hint = hint(reference.registry(), &error);
+        let what = format!("{image} is not in the engine, and its registry cannot be asked");
+        (Step::PushImage.exit_code(), Problem::new(what, hint).because(error))
+    };
+    let credentials = credentials_for(reference.registry()).await.map_err(unasked)?;
+    let labelled = registry::read_labels(reference, &credentials).await.map_err(unasked)?;
+    let labelled = labelled.ok_or_else(|| (NO_PRODUCT, no_image(image)))?;
+    if let Some(contents) = Contents::labelled(image, &labelled, "registry") {
+        return Ok(contents);
+    }
+    info!("{image} has no labels of hotfix: fetching it to look for a product in its files");
+    let folder = tempfile::Builder::new().prefix("hotfix-").tempdir().map_err(|error| {
+        let what = format!("{image} cannot be fetched to {}", std::env::temp_dir().display());
+        (NO_PRODUCT, Problem::new(what, "make room, or set TMPDIR to a folder on a larger disk").because(error))
+    })?;
+    let into = folder.path().join("image");
+    let fetched = fetch::fetch(reference, &credentials, None, &into, &CancellationToken::new()).await;
+    by_files(image, labelled.id, "registry", fetched.map_err(unasked)?, reference.tag()).await
+}
+
+async fn by_files(
+    image: &str,
+    id: String,
+    found_in: &'static str,
+    base: BaseImage,
+    tag: Option<&str>,
+) -> Result<Contents, Failed> {
+    let found = ProductImage::find(base, None, None, tag, ANY_HOST).await;
+    let found = found.map_err(|problem| (NO_PRODUCT, problem))?;
+    Ok(Contents::of_files(image, id, found_in, &found))
+}
+
+fn no_image(image: &str) -> Problem {
+    let hint = match image.starts_with("oci:") {
+        true => "give oci:DIR, or oci:DIR:TAG where the layout has several images",
+        false => "check its name; docker images lists those of the engine",
+    };
+    Problem::new(format!("there is no image {image}"), hint)
+}
