@@ -7,6 +7,9 @@
 pub mod auth;
 pub mod base;
 mod cancel;
+mod connection;
+mod context;
+mod endpoint;
 pub mod engine;
 pub mod error;
 mod gzip;
@@ -21,5 +24,7 @@ pub mod push;
 pub mod reference;
 pub mod registry;
 pub mod registry_tag;
+mod ssh;
+mod tls;
 
 pub use error::{Error, Result};

@@ -43,7 +43,9 @@ pub async fn reaches(engine: &Engine, reference: &ImageRef, credentials: &Creden
         Ok(_) => true,
         Err(bollard::errors::Error::DockerResponseServerError { message, .. }) => {
             let message = message.to_lowercase();
-            ["manifest unknown", "not found", "name unknown"].iter().any(|word| message.contains(word))
+            // Podman has no such question, and says no more than this.
+            message.trim() != "not found"
+                && ["manifest unknown", "not found", "name unknown"].iter().any(|word| message.contains(word))
         }
         Err(_) => false,
     }

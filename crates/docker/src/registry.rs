@@ -1,7 +1,6 @@
 //! A registry asked directly, with no engine between.
 
 use std::net::IpAddr;
-use std::sync::Once;
 use std::time::Duration;
 
 use oci_client::client::{ClientConfig, ClientProtocol};
@@ -14,7 +13,7 @@ use tracing::debug;
 use crate::auth::Credentials;
 use crate::oci_layout::Labelled;
 use crate::reference::ImageRef;
-use crate::{Error, Result};
+use crate::{Error, Result, tls};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const READ_LIMIT: Duration = Duration::from_secs(30);
@@ -79,7 +78,7 @@ pub async fn read_labels(reference: &ImageRef, credentials: &Credentials) -> Res
 }
 
 fn http_client(reference: &ImageRef) -> Result<reqwest::Client> {
-    install_tls();
+    tls::install();
     let loopback = is_loopback(reference.registry());
     let client = reqwest::Client::builder()
         .user_agent(USER_AGENT)
@@ -106,15 +105,6 @@ fn oci_client(reference: &ImageRef, scheme: &str) -> Result<Client> {
         ..ClientConfig::default()
     };
     Client::try_from(config).map_err(|error| failure(reference, "a connection", error))
-}
-
-/// One process, one choice of cryptography; the crates that speak TLS here leave it open.
-fn install_tls() {
-    static INSTALL: Once = Once::new();
-    INSTALL.call_once(|| {
-        // An error means that somebody has chosen already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }
 
 /// TLS, but for registries on this machine that do not speak it: the rule of the engines.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use hotfix_docker::Error;
 use hotfix_docker::auth::{Credentials, credentials_for};
-use hotfix_docker::base::BaseImage;
+use hotfix_docker::base::{BaseImage, Platform};
 use hotfix_docker::engine::Engine;
 use hotfix_docker::image::{BuiltImage, Image};
 use hotfix_docker::reference::ImageRef;
@@ -13,6 +13,7 @@ use hotfix_docker::{load, oci_layout, push, registry};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::engine_problem::engine_problem;
 use crate::plan::{BasePlan, Plan};
 use crate::request::Output;
 use crate::step::Problem;
@@ -38,29 +39,42 @@ impl Destination {
         }
     }
 
-    /// The base image, pulled where the engine lacks it.
+    /// The base image, for `platform` where one is given; pulled where the engine lacks it.
     ///
     /// # Errors
     /// Where there is no such image.
-    pub async fn base(&self, base: &BasePlan, cancel: &CancellationToken) -> Result<BaseImage, Problem> {
+    pub async fn base(
+        &self,
+        base: &BasePlan,
+        platform: Option<&Platform>,
+        cancel: &CancellationToken,
+    ) -> Result<BaseImage, Problem> {
+        let problem = |what, hint| {
+            move |error| {
+                let hint = match &error {
+                    Error::OtherPlatform { .. } => "name a base image for that platform, or another --platform",
+                    _ => hint,
+                };
+                Problem::new(format!("the base image {base} {what}"), hint).because(error)
+            }
+        };
         match (base, self) {
-            (BasePlan::Scratch, _) => Ok(BaseImage::scratch()),
-            (BasePlan::Layout(folder, tag), _) => oci_layout::open(folder, tag.as_deref()).map_err(|error| {
-                Problem::new(
-                    format!("the base image {base} cannot be used"),
-                    "give the folder of an OCI layout, and the tag of an image in it after a colon",
-                )
-                .because(error)
-            }),
+            (BasePlan::Scratch, _) => {
+                Ok(BaseImage::scratch_for(platform.cloned().unwrap_or_else(Platform::linux_here)))
+            }
+            (BasePlan::Layout(folder, tag), _) => oci_layout::open(folder, tag.as_deref(), platform).map_err(problem(
+                "cannot be used",
+                "give the folder of an OCI layout, and the tag of an image in it after a colon",
+            )),
             (BasePlan::Engine(reference), Self::Engine(engine)) => {
                 let found = tokio::select! {
-                    found = engine.base(reference) => found,
+                    found = engine.base(reference, platform) => found,
                     () = cancel.cancelled() => Err(Error::Cancelled),
                 };
-                found.map_err(|error| {
-                    let hint = "check its name with --base-image, and the engine's way to the registry (docker pull)";
-                    Problem::new(format!("the base image {reference} is not to be had"), hint).because(error)
-                })
+                found.map_err(problem(
+                    "is not to be had",
+                    "check its name with --base-image, and the engine's way to the registry (docker pull)",
+                ))
             }
             // Refused when the plan was made.
             (BasePlan::Engine(reference), Self::Layout(_)) => {
@@ -229,18 +243,6 @@ async fn put_back(targets: &[PushTarget], before: &[hotfix_docker::Result<TagSta
             false => warn!("{} was pushed and could not be taken back", target.reference),
         }
     }
-}
-
-fn engine_problem(error: Error) -> Problem {
-    let (message, hint) = match &error {
-        Error::EngineUnreachable { .. } => (
-            "the Docker engine cannot be reached",
-            "start it, or set DOCKER_HOST; without an engine, --output oci:DIR writes the image to a folder",
-        ),
-        Error::Layer(_) => ("the image could not be put together", "check the pack and the workspace's disk"),
-        _ => ("the Docker engine failed", "see what it said; docker info and its log tell more"),
-    };
-    Problem::new(message, hint).because(error)
 }
 
 fn push_problem(reference: &ImageRef, error: Error) -> Problem {

@@ -9,6 +9,7 @@ pub mod checksums;
 pub mod cli;
 pub mod credentials;
 pub mod delivery;
+mod engine_problem;
 pub mod host;
 pub mod hotfix;
 pub mod image;

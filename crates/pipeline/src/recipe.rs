@@ -32,7 +32,10 @@ impl Recipe {
     /// Where it is not to be had, as a failure of `build-image`.
     pub async fn prepare(plan: &Plan, destination: &Destination, recorder: &mut Recorder) -> Result<Self, Failure> {
         let Method::Base(base) = &plan.method else { unreachable!("refused when the plan was made") };
-        let base = recorder.look_ahead(Step::BuildImage, async |cancel| destination.base(base, &cancel).await).await?;
+        let platform = plan.request.platform.as_ref();
+        let base = recorder
+            .look_ahead(Step::BuildImage, async |cancel| destination.base(base, platform, &cancel).await)
+            .await?;
         let placement = recorder.look_ahead(Step::BuildImage, async |_| Placement::find(plan, &base).await).await?;
         Ok(Self::Layers { base, placement })
     }

@@ -2,6 +2,7 @@
 
 pub mod engine;
 pub mod layout;
+pub mod podman;
 pub mod proxy;
 pub mod registry;
 pub mod scenario;
