@@ -116,25 +116,35 @@ impl Dialer {
 
 /// What kept `endpoint` from answering.
 fn failure(endpoint: &Endpoint, source: DockerError) -> Error {
+    let said = said_by(&source);
     let has_tls = matches!(&endpoint.route, Route::Tcp { tls: Some(_), .. });
     let wants_tls =
         matches!(&source, DockerError::DockerResponseServerError { message, .. } if message.contains("HTTPS server"));
-    let reason = match cause::<rustls::Error>(&source) {
+    let reason = match cause::<rustls::Error>(said) {
         Some(error) => Some(tls_reason(error)),
         None if wants_tls => Some("the engine wants TLS".to_owned()),
-        None if has_tls && is_cut(&source) => Some("the engine cut the connection".to_owned()),
+        None if has_tls && is_cut(said) => Some("the engine cut the connection".to_owned()),
         None => None,
     };
     let endpoint = endpoint.address.clone();
     if let Some(reason) = reason {
         return Error::EngineTls { endpoint, reason };
     }
-    if let Some(SshFailure(said)) = cause(&source) {
-        return Error::EngineSsh { endpoint, said: said.clone() };
+    if let Some(SshFailure(words)) = cause(said) {
+        return Error::EngineSsh { endpoint, said: words.clone() };
     }
-    match cause::<io::Error>(&source).map(io::Error::kind) {
+    match cause::<io::Error>(said).map(io::Error::kind) {
         Some(io::ErrorKind::PermissionDenied) => Error::EngineForbidden { endpoint, source },
         _ => Error::EngineUnreachable { endpoint, source },
+    }
+}
+
+/// What the client wraps so that it is none of the causes of its own error.
+fn said_by(error: &DockerError) -> &(dyn StdError + 'static) {
+    match error {
+        DockerError::IOError { err } => err,
+        DockerError::HyperResponseError { err } => err,
+        other => other,
     }
 }
 
@@ -147,7 +157,7 @@ fn tls_reason(error: &rustls::Error) -> String {
     }
 }
 
-fn is_cut(error: &DockerError) -> bool {
+fn is_cut(error: &(dyn StdError + 'static)) -> bool {
     let kind = cause::<io::Error>(error).map(io::Error::kind);
     matches!(kind, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof))
         || cause::<hyper::Error>(error).is_some_and(hyper::Error::is_incomplete_message)

@@ -9,6 +9,7 @@ use tracing::debug;
 use crate::auth::Credentials;
 use crate::engine::Engine;
 use crate::reference::ImageRef;
+use crate::registry::{client_for, failure as registry_failure};
 use crate::{Error, Result};
 
 /// The engine reports progress several times a second; silence of this length is a dead connection.
@@ -33,7 +34,7 @@ pub async fn push(engine: &Engine, id: &str, reference: &ImageRef, credentials: 
         digest = digest_in(&status).or(digest);
     }
     let digest = digest.ok_or_else(|| not_confirmed(reference, "the push ended without a digest"))?;
-    confirm(engine, id, reference, &digest).await?;
+    confirm(engine, id, reference, credentials, &digest).await?;
     Ok(digest)
 }
 
@@ -57,11 +58,25 @@ fn digest_in(status: &str) -> Option<String> {
     digest.starts_with("sha256:").then(|| digest.to_owned())
 }
 
-/// Asked of the image, not of its name: that can have become another's since.
-async fn confirm(engine: &Engine, id: &str, reference: &ImageRef, digest: &str) -> Result<()> {
+/// Asked of the image, not of its name: that can have become another's since. Podman does not list what it pushed, so
+/// there the registry is asked which image it is.
+async fn confirm(
+    engine: &Engine,
+    id: &str,
+    reference: &ImageRef,
+    credentials: &Credentials,
+    digest: &str,
+) -> Result<()> {
     let image = engine.inspect(id).await?;
     let digests = image.and_then(|image| image.repo_digests).unwrap_or_default();
     if digests.iter().any(|known| known.split_once('@').is_some_and(|(_, known)| known == digest)) {
+        return Ok(());
+    }
+    let pushed = reference.full().clone_with_digest(digest.to_owned());
+    let client = client_for(reference).await?;
+    let manifest = client.pull_image_manifest(&pushed, &credentials.into()).await;
+    let (manifest, _) = manifest.map_err(|error| registry_failure(reference, "a pull", error))?;
+    if manifest.config.digest == id {
         return Ok(());
     }
     Err(not_confirmed(

@@ -103,6 +103,23 @@ fn what_is_pushed_is_what_podman_has() {
 }
 
 #[test]
+fn a_base_that_podman_lacks_is_pulled() {
+    let Some((podman, registry)) = podman_and(Registry::start()) else { return };
+    let (local, remote) = (podman.base(), format!("{}/java:11", registry.host));
+    podman.run(&["push", "--quiet", &local, &remote]);
+    podman.run(&["rmi", "--force", &local]);
+    let on = |base: &str| {
+        let arguments = ["--output", "docker", "--base-image", base, "-t", TAG];
+        Scenario::new().args(arguments).env("DOCKER_HOST", &podman.endpoint())
+    };
+    on(&remote).apply().succeeds().says("pulling");
+    let digest = podman.inspect(TAG)["Labels"]["org.opencontainers.image.base.digest"].clone();
+    assert_eq!(digest, registry.digest_of("java", "11"));
+    let nowhere = format!("{}/no/such:base", registry.host);
+    on(&nowhere).apply().fails(8, "build-image").says(&format!("the base image {nowhere} is not to be had"));
+}
+
+#[test]
 fn after_a_failure_the_tag_names_what_it_named() {
     let Some((podman, mut registry)) = podman_and(Registry::start()) else { return };
     let tag = format!("{}/team/wso2am:t1", registry.host);

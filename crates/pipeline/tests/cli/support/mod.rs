@@ -6,5 +6,7 @@ pub mod podman;
 pub mod proxy;
 pub mod registry;
 pub mod scenario;
+pub mod sshd;
+pub mod tcp_engine;
 
 pub use scenario::Scenario;
