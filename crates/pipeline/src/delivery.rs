@@ -13,7 +13,7 @@ use hotfix_docker::{load, oci_layout, push, registry};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::engine_problem::engine_problem;
+use crate::engine_problem::{base_problem, engine_problem};
 use crate::plan::{BasePlan, Plan};
 use crate::request::Output;
 use crate::step::Problem;
@@ -49,15 +49,7 @@ impl Destination {
         platform: Option<&Platform>,
         cancel: &CancellationToken,
     ) -> Result<BaseImage, Problem> {
-        let problem = |what, hint| {
-            move |error| {
-                let hint = match &error {
-                    Error::OtherPlatform { .. } => "name a base image for that platform, or another --platform",
-                    _ => hint,
-                };
-                Problem::new(format!("the base image {base} {what}"), hint).because(error)
-            }
-        };
+        let problem = |what, hint| move |error| base_problem(base, what, hint, error);
         match (base, self) {
             (BasePlan::Scratch, _) => {
                 Ok(BaseImage::scratch_for(platform.cloned().unwrap_or_else(Platform::linux_here)))

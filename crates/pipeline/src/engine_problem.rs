@@ -2,6 +2,7 @@
 
 use hotfix_docker::Error;
 
+use crate::plan::BasePlan;
 use crate::step::Problem;
 
 const UNREACHABLE: &str = "the Docker engine cannot be reached";
@@ -40,4 +41,13 @@ pub(crate) fn engine_problem(error: Error) -> Problem {
         _ => ("the Docker engine failed", "see what it said; docker info and its log tell more"),
     };
     Problem::new(message, hint).because(error)
+}
+
+/// Why `base` cannot be had; `hint` is for what has nothing to do with its platform.
+pub(crate) fn base_problem(base: &BasePlan, what: &str, hint: &str, error: Error) -> Problem {
+    let hint = match &error {
+        Error::OtherPlatform { .. } => "name a base image for that platform, or another --platform",
+        _ => hint,
+    };
+    Problem::new(format!("the base image {base} {what}"), hint).because(error)
 }

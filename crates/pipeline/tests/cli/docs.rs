@@ -8,7 +8,7 @@ use hotfix_pipeline::step::Step;
 
 use crate::support::Scenario;
 
-fn document(name: &str) -> String {
+pub fn document(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(name);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -27,9 +27,9 @@ fn every_option_in_the_documents_exists() {
     let scenario = Scenario::empty();
     let help = ["apply", "plan", "inspect"].map(|command| scenario.run(&[command, "--help"]).stdout).concat();
     let known = options(&help);
-    // Of cargo, in the commands that try it out.
-    let of_others = ["--workspace", "--path"].map(str::to_owned);
-    for name in ["README.md", "docs/guide.md"] {
+    // Of cargo, in the commands that try it out; of docker and podman.
+    let of_others = ["--workspace", "--path", "--docker", "--time"].map(str::to_owned);
+    for name in ["README.md", "docs/guide.md", "docs/engines.md"] {
         let unknown: Vec<_> =
             options(&document(name)).into_iter().filter(|o| !known.contains(o) && !of_others.contains(o)).collect();
         assert!(unknown.is_empty(), "{name} names options that do not exist: {unknown:?}");

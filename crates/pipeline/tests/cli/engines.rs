@@ -1,5 +1,6 @@
 //! Which engine is used, how it is reached, and what is said where it is not.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -30,7 +31,7 @@ fn reaches_the_engine(scenario: Scenario, test: &str) {
     let tag = format!("hotfix-test/{test}:{}", std::process::id());
     let scenario = scenario.args(["-t", &tag]);
     scenario.apply().succeeds();
-    assert!(docker(&["images", "--quiet", &tag]) != "", "the image is not in the engine of the tests");
+    assert!(!docker(&["images", "--quiet", &tag]).is_empty(), "the image is not in the engine of the tests");
     try_docker(&["rmi", "--force", &tag]);
 }
 
@@ -189,7 +190,10 @@ fn an_engine_behind_tls() {
     let run = is_unreachable(scenario.apply()).says("no TLS connection to the Docker engine at tcp://");
     run.says("its certificate is not believed").says("DOCKER_CERT_PATH");
     let scenario = with(&certificates("other-client", &authority, &stranger));
-    is_unreachable(scenario.apply()).says("no TLS connection to the Docker engine at tcp://");
+    let run = is_unreachable(scenario.apply()).says("no TLS connection to the Docker engine at tcp://");
+    // Which of the two is seen is a matter of microseconds.
+    let words = ["the engine refused our certificate", "the engine cut the connection"];
+    assert!(words.iter().any(|words| run.stderr.contains(words)), "{}", run.stderr);
     let nobody = certificates("nobody", &authority, &authority);
     std::fs::remove_file(Path::new(&nobody).join("cert.pem")).expect("there");
     let scenario = with(&nobody);
@@ -219,6 +223,22 @@ fn a_context_with_tls() {
     let endpoint = format!("host=tcp://{address},cert={files}/cert.pem,key={files}/key.pem,skip-tls-verify=true");
     docker(&["--config", home.to_str().expect("UTF-8"), "context", "create", "unseen", "--docker", &endpoint]);
     reaches_the_engine(scenario, "tls-skipped");
+}
+
+#[test]
+fn no_tls_where_there_is_some() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let scenario = at(&format!("tcp://{}", listener.local_addr().expect("bound")));
+    // The answer of a Docker engine.
+    let answer = "HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.expect("a connection");
+            let _ = client.read(&mut [0; 1024]);
+            let _ = client.write_all(answer.as_bytes());
+        }
+    });
+    is_unreachable(scenario.apply()).says("the engine wants TLS").says("DOCKER_TLS_VERIFY");
 }
 
 #[test]

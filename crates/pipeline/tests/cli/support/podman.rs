@@ -115,7 +115,7 @@ fn command(folder: &Path) -> Command {
     for (option, below) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
         command.arg(option).arg(folder.join(below));
     }
-    command.args(["--storage-driver", "vfs"]).env_remove("CONTAINER_HOST").env("HOME", folder);
+    command.args(["--storage-driver", "vfs"]).env_remove("CONTAINER_HOST").env("HOME", folder).env("TMPDIR", folder);
     command.env("CONTAINERS_REGISTRIES_CONF", folder.join("registries.conf"));
     command
 }

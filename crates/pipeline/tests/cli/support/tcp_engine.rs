@@ -73,10 +73,12 @@ pub fn start(authority: Option<&Authority>) -> SocketAddr {
                 tokio::spawn(async move {
                     match acceptor {
                         None => forward(client).await,
-                        Some(acceptor) => match acceptor.accept(client).await {
-                            Ok(client) => forward(client).await,
-                            Err(_) => {}
-                        },
+                        // A client that is refused sees it by itself.
+                        Some(acceptor) => {
+                            if let Ok(client) = acceptor.accept(client).await {
+                                forward(client).await;
+                            }
+                        }
                     }
                 });
             }
