@@ -29,16 +29,16 @@ impl Platform {
         };
         Self { os: "linux".to_owned(), architecture: architecture.to_owned(), variant: None }
     }
-}
 
-impl Platform {
-    /// Whether an image for this platform is one for `wanted`, which need not name a variant.
-    pub(crate) fn suits(&self, wanted: &Self) -> bool {
-        // All 64-bit ARM processors are at least `v8`, so it is often left out.
-        let variant = |of: &Self| of.variant.clone().or_else(|| (of.architecture == "arm64").then(|| "v8".to_owned()));
-        self.os == wanted.os
-            && self.architecture == wanted.architecture
-            && (wanted.variant.is_none() || variant(self) == variant(wanted))
+    /// Whether an image of this platform is one for `wanted`. A variant counts where one is wanted.
+    pub fn is(&self, wanted: &Self) -> bool {
+        let variant_is = |variant: &str| match &self.variant {
+            Some(own) => own == variant,
+            // The only one of 64 bits that there is, and seldom written.
+            None => self.architecture == "arm64" && variant == "v8",
+        };
+        (&self.os, &self.architecture) == (&wanted.os, &wanted.architecture)
+            && wanted.variant.as_deref().is_none_or(variant_is)
     }
 }
 
@@ -109,10 +109,15 @@ pub struct BaseImage {
 impl BaseImage {
     /// No base at all, for Linux on this machine's processor.
     pub fn scratch() -> Self {
+        Self::scratch_for(Platform::linux_here())
+    }
+
+    /// No base at all.
+    pub fn scratch_for(platform: Platform) -> Self {
         Self {
             name: "scratch".to_owned(),
             digest: None,
-            platform: Platform::linux_here(),
+            platform,
             config: Map::new(),
             history: Vec::new(),
             diff_ids: Vec::new(),
@@ -138,5 +143,27 @@ impl BaseImage {
     pub fn env(&self, name: &str) -> Option<&str> {
         let variables = self.config.get("Env")?.as_array()?;
         variables.iter().filter_map(Value::as_str).find_map(|v| v.strip_prefix(name)?.strip_prefix('='))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variant_counts_where_one_is_wanted() {
+        for (own, wanted, expected) in [
+            ("linux/amd64", "linux/amd64", true),
+            ("linux/amd64", "linux/arm64", false),
+            ("windows/amd64", "linux/amd64", false),
+            ("linux/arm/v7", "linux/arm", true),
+            ("linux/arm/v7", "linux/arm/v6", false),
+            ("linux/arm", "linux/arm/v7", false),
+            ("linux/arm64", "linux/arm64/v8", true),
+            ("linux/arm64/v8", "linux/arm64", true),
+        ] {
+            let platform = |text: &str| text.parse::<Platform>().expect("a platform");
+            assert_eq!(platform(own).is(&platform(wanted)), expected, "{own} for {wanted}");
+        }
     }
 }

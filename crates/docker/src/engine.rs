@@ -1,7 +1,6 @@
 //! A Docker engine: found as `docker` finds it, asked for images, and given tags.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use bollard::Docker;
 use bollard::models::{ImageHistoryResponseItem, ImageInspect};
@@ -15,15 +14,10 @@ use tracing::{debug, info};
 
 use crate::auth::credentials_for;
 use crate::base::{BaseImage, Platform, Source};
+use crate::endpoint::Endpoint;
 use crate::reference::ImageRef;
 use crate::watch::Made;
-use crate::{Error, Result};
-
-const ANSWER_LIMIT: Duration = Duration::from_secs(5);
-/// bollard's limit is on the wait for an answer's head, which for a load comes after the last byte was taken. The
-/// caller bounds the whole.
-const WORK_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
-const DEFAULT_HOST: &str = "unix:///var/run/docker.sock";
+use crate::{Error, Result, connection};
 
 /// A connection to a Docker engine that has answered once.
 #[derive(Debug, Clone)]
@@ -33,21 +27,16 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Connects to the engine that `DOCKER_HOST` names, else to the one at the usual socket.
+    /// Connects to the engine that the `docker` command would use.
     ///
     /// # Errors
-    /// [`Error::EngineUnreachable`] where none answers within 5 s.
+    /// Where none is named properly, or the one named does not answer within 5 s: [`Error::Endpoint`],
+    /// [`Error::NoSuchContext`], [`Error::EngineUnreachable`] and the like.
     pub async fn connect() -> Result<Self> {
-        let endpoint = std::env::var("DOCKER_HOST").ok().filter(|host| !host.is_empty());
-        let endpoint = endpoint.unwrap_or_else(|| DEFAULT_HOST.to_owned());
-        let unreachable = |source| Error::EngineUnreachable { endpoint: endpoint.clone(), source };
-        let docker = Docker::connect_with_host(&endpoint).map_err(unreachable)?;
-        let docker = docker.with_timeout(WORK_LIMIT).with_request_modifier(url_safe_registry_auth);
-        match tokio::time::timeout(ANSWER_LIMIT, docker.ping()).await {
-            Ok(Ok(_)) => Ok(Self { docker, endpoint }),
-            Ok(Err(source)) => Err(unreachable(source)),
-            Err(_) => Err(unreachable(bollard::errors::Error::RequestTimeoutError)),
-        }
+        let endpoint = Endpoint::find()?;
+        debug!(endpoint.address, "engine");
+        let docker = connection::connect(&endpoint).await?.with_request_modifier(url_safe_registry_auth);
+        Ok(Self { docker, endpoint: endpoint.address })
     }
 
     /// Where the engine was found, as in `DOCKER_HOST`.
@@ -67,15 +56,20 @@ impl Engine {
         }
     }
 
-    /// The image `reference` as a base, pulled where the engine lacks it.
+    /// The image `reference` as a base, for `platform` where one is given; pulled where the engine lacks it.
     ///
     /// # Errors
-    /// [`Error::NoSuchImage`] where it can be had nowhere.
-    pub async fn base(&self, reference: &ImageRef) -> Result<BaseImage> {
+    /// [`Error::NoSuchImage`] where it can be had nowhere, [`Error::OtherPlatform`] where only for another platform.
+    pub async fn base(&self, reference: &ImageRef, platform: Option<&Platform>) -> Result<BaseImage> {
         let image = match self.inspect(reference.as_str()).await? {
-            Some(image) => image,
-            None => self.pull(reference).await?,
+            Some(image) => self.for_platform(image, reference, platform).await?,
+            None => {
+                let image = self.pull(reference, platform).await?;
+                is_for(&image, reference, platform)?;
+                image
+            }
         };
+        let platform = platform_of(&image);
         let id = image.id.clone().unwrap_or_default();
         let diff_ids = image.root_fs.clone().and_then(|fs| fs.layers).unwrap_or_default();
         let history =
@@ -83,11 +77,7 @@ impl Engine {
         Ok(BaseImage {
             name: reference.to_string(),
             digest: Some(repository_digest(&image, reference).unwrap_or_else(|| id.clone())),
-            platform: Platform {
-                os: image.os.unwrap_or_else(|| "linux".to_owned()),
-                architecture: image.architecture.unwrap_or_default(),
-                variant: image.variant.filter(|variant| !variant.is_empty()),
-            },
+            platform,
             config: image
                 .config
                 .and_then(|config| serde_json::to_value(config).ok())
@@ -100,10 +90,30 @@ impl Engine {
         })
     }
 
-    async fn pull(&self, reference: &ImageRef) -> Result<ImageInspect> {
+    /// `image`, which the engine has, or where it is of another platform the one for that platform, pulled.
+    async fn for_platform(
+        &self,
+        image: ImageInspect,
+        reference: &ImageRef,
+        platform: Option<&Platform>,
+    ) -> Result<ImageInspect> {
+        let Err(mut other) = is_for(&image, reference, platform) else { return Ok(image) };
+        match self.pull(reference, platform).await {
+            Ok(image) => is_for(&image, reference, platform).map(|()| image),
+            Err(why) => {
+                if let Error::OtherPlatform { source, .. } = &mut other {
+                    *source = Some(Box::new(why));
+                }
+                Err(other)
+            }
+        }
+    }
+
+    async fn pull(&self, reference: &ImageRef, platform: Option<&Platform>) -> Result<ImageInspect> {
         info!("pulling {reference}");
         let credentials = credentials_for(reference.registry()).await?;
-        let options = CreateImageOptionsBuilder::new().from_image(reference.as_str()).build();
+        let platform = platform.map(ToString::to_string).unwrap_or_default();
+        let options = CreateImageOptionsBuilder::new().from_image(reference.as_str()).platform(&platform).build();
         let mut answers = self.docker.create_image(Some(options), None, Some((&credentials).into()));
         let no_such_image = |source| Error::NoSuchImage { reference: reference.to_string(), source };
         let mut said = String::new();
@@ -205,6 +215,27 @@ fn url_safe_registry_auth(mut request: bollard::BollardRequest) -> bollard::Boll
         }
     }
     request
+}
+
+fn platform_of(image: &ImageInspect) -> Platform {
+    Platform {
+        os: image.os.clone().unwrap_or_else(|| "linux".to_owned()),
+        architecture: image.architecture.clone().unwrap_or_default(),
+        variant: image.variant.clone().filter(|variant| !variant.is_empty()),
+    }
+}
+
+fn is_for(image: &ImageInspect, reference: &ImageRef, wanted: Option<&Platform>) -> Result<()> {
+    let found = platform_of(image);
+    match wanted {
+        Some(wanted) if !found.is(wanted) => Err(Error::OtherPlatform {
+            reference: reference.to_string(),
+            found: found.to_string(),
+            wanted: wanted.to_string(),
+            source: None,
+        }),
+        _ => Ok(()),
+    }
 }
 
 fn repository_digest(image: &ImageInspect, reference: &ImageRef) -> Option<String> {

@@ -8,6 +8,34 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// A failure of an engine, a registry, an image or a layout. Sources are kept, never repeated in the text.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// What `DOCKER_HOST` or a context says is no address of an engine.
+    #[error("'{address}' is no address of a Docker engine: {reason}")]
+    Endpoint {
+        /// The address, without a password.
+        address: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// There is no Docker context of that name.
+    #[error("there is no Docker context '{name}' (there are: {}), and {named_by} names it", known.join(", "))]
+    NoSuchContext {
+        /// The name.
+        name: String,
+        /// Which variable or file names it.
+        named_by: String,
+        /// Those that exist.
+        known: Vec<String>,
+    },
+    /// A Docker context cannot be read.
+    #[error("the Docker context '{name}' cannot be used: {}: {reason}", path.display())]
+    Context {
+        /// The name.
+        name: String,
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// No engine answers.
     #[error("no Docker engine answers at {endpoint}")]
     EngineUnreachable {
@@ -15,6 +43,50 @@ pub enum Error {
         endpoint: String,
         /// What the connection said.
         source: bollard::errors::Error,
+    },
+    /// We have no rights to the engine's socket.
+    #[error("we have no rights to the socket of the Docker engine at {endpoint}")]
+    EngineForbidden {
+        /// Where it is, as in `DOCKER_HOST`.
+        endpoint: String,
+        /// What the system said.
+        source: bollard::errors::Error,
+    },
+    /// Something is there, but it says nothing.
+    #[error("the Docker engine at {endpoint} does not answer within {seconds} s")]
+    EngineSilent {
+        /// Where it is, as in `DOCKER_HOST`.
+        endpoint: String,
+        /// How long was waited.
+        seconds: u64,
+    },
+    /// `ssh` does not get there.
+    #[error("the Docker engine at {endpoint} is not reached; ssh said: {said}")]
+    EngineSsh {
+        /// Where it is, as in `DOCKER_HOST`.
+        endpoint: String,
+        /// The end of what `ssh` said.
+        said: String,
+    },
+    /// One of the two does not believe the other.
+    #[error("no TLS connection to the Docker engine at {endpoint}: {reason}")]
+    EngineTls {
+        /// Where it is, as in `DOCKER_HOST`.
+        endpoint: String,
+        /// Who does not believe whom, or which file is unusable.
+        reason: String,
+    },
+    /// The image is of another platform than the one asked for.
+    #[error("the image {reference} is for {found}, not {wanted}")]
+    OtherPlatform {
+        /// The reference as it was given.
+        reference: String,
+        /// What it is for.
+        found: String,
+        /// What was asked for.
+        wanted: String,
+        /// Why the one for that platform could not be pulled, where the engine says so.
+        source: Option<Box<Self>>,
     },
     /// The engine refused, failed, or went away while it was at work.
     #[error("the Docker engine could not {action}")]

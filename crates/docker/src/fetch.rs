@@ -62,8 +62,8 @@ async fn fetch_all(
         .try_collect::<()>()
         .await?;
     oci_layout::write_single(into, manifest)?;
-    let image = oci_layout::open(into, None)?;
-    if let Some(wanted) = platform.filter(|wanted| !image.platform.suits(wanted)) {
+    let image = oci_layout::open(into, None, None)?;
+    if let Some(wanted) = platform.filter(|wanted| !image.platform.is(wanted)) {
         let reason = format!("it is for {} only, and {wanted} is wanted", image.platform);
         return Err(unexpected(reference, &format!("give {reference}"), reason));
     }

@@ -212,7 +212,8 @@ fn forward_base(base: impl Read, out: &mut impl Write) -> io::Result<Vec<String>
         } else if let Some(target) = entry.link_name()? {
             // Equal layers are stored once: `<id>/layer.tar` is then a link to `../<other id>/layer.tar`.
             links.insert(name, target.to_string_lossy().trim_start_matches("../").to_owned());
-        } else if entry.header().entry_type().is_file() && name.contains('/') {
+        } else if entry.header().entry_type().is_file() && (name.contains('/') || name.ends_with(".tar")) {
+            // Docker has them in folders, Podman at the top.
             write_file_header(out, &name, entry.size())?;
             let size = entry.size();
             copy_padded(&mut entry, size, out)?;

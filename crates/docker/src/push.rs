@@ -8,7 +8,10 @@ use tracing::debug;
 
 use crate::auth::Credentials;
 use crate::engine::Engine;
+use crate::oci_layout::Manifest;
 use crate::reference::ImageRef;
+use crate::repository::Repository;
+use crate::transport::Access;
 use crate::{Error, Result};
 
 /// The engine reports progress several times a second; silence of this length is a dead connection.
@@ -33,7 +36,7 @@ pub async fn push(engine: &Engine, id: &str, reference: &ImageRef, credentials: 
         digest = digest_in(&status).or(digest);
     }
     let digest = digest.ok_or_else(|| not_confirmed(reference, "the push ended without a digest"))?;
-    confirm(engine, id, reference, &digest).await?;
+    confirm(engine, id, reference, credentials, &digest).await?;
     Ok(digest)
 }
 
@@ -43,7 +46,9 @@ pub async fn reaches(engine: &Engine, reference: &ImageRef, credentials: &Creden
         Ok(_) => true,
         Err(bollard::errors::Error::DockerResponseServerError { message, .. }) => {
             let message = message.to_lowercase();
-            ["manifest unknown", "not found", "name unknown"].iter().any(|word| message.contains(word))
+            // Podman has no such question, and says no more than this.
+            message.trim() != "not found"
+                && ["manifest unknown", "not found", "name unknown"].iter().any(|word| message.contains(word))
         }
         Err(_) => false,
     }
@@ -55,11 +60,24 @@ fn digest_in(status: &str) -> Option<String> {
     digest.starts_with("sha256:").then(|| digest.to_owned())
 }
 
-/// Asked of the image, not of its name: that can have become another's since.
-async fn confirm(engine: &Engine, id: &str, reference: &ImageRef, digest: &str) -> Result<()> {
+/// Asked of the image, not of its name: that can have become another's since. Podman does not list what it pushed, so
+/// there the registry is asked which image it is.
+async fn confirm(
+    engine: &Engine,
+    id: &str,
+    reference: &ImageRef,
+    credentials: &Credentials,
+    digest: &str,
+) -> Result<()> {
     let image = engine.inspect(id).await?;
     let digests = image.and_then(|image| image.repo_digests).unwrap_or_default();
     if digests.iter().any(|known| known.split_once('@').is_some_and(|(_, known)| known == digest)) {
+        return Ok(());
+    }
+    let repository = Repository::open(reference, credentials, Access::Pull, &[]).await?;
+    let manifest = repository.manifest(digest).await?;
+    let manifest = manifest.and_then(|raw| serde_json::from_slice::<Manifest>(&raw.bytes).ok());
+    if manifest.is_some_and(|manifest| manifest.config.digest == id) {
         return Ok(());
     }
     Err(not_confirmed(

@@ -2,14 +2,13 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::Client;
 use serde_json::Value;
 
 use crate::reference::ImageRef;
-use crate::{Error, Result, certificates};
+use crate::{Error, Result, certificates, tls};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long an answer and each part of it may take.
@@ -22,7 +21,7 @@ const USER_AGENT: &str = concat!("hotfix/", env!("CARGO_PKG_VERSION"));
 /// # Errors
 /// [`Error::Certificate`], or [`Error::RegistryUnreachable`] where there is not one authority to trust.
 pub(crate) fn client(host: &str, read_limit: Option<Duration>) -> Result<Client> {
-    install_tls();
+    tls::install();
     let mut client = Client::builder().user_agent(USER_AGENT).connect_timeout(CONNECT_LIMIT);
     if let Some(limit) = read_limit {
         client = client.read_timeout(limit);
@@ -32,15 +31,6 @@ pub(crate) fn client(host: &str, read_limit: Option<Duration>) -> Result<Client>
         client = client.danger_accept_invalid_certs(true).no_proxy();
     }
     certificates::add_to(client, host)?.build().map_err(|error| lost(host, error))
-}
-
-/// One process, one choice of cryptography; the crates that speak TLS here leave it open.
-fn install_tls() {
-    static INSTALL: Once = Once::new();
-    INSTALL.call_once(|| {
-        // An error means that somebody has chosen already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-    });
 }
 
 /// Whether a host, with or without a port, is this machine.

@@ -13,6 +13,7 @@ use hotfix_docker::{fetch, load};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::engine_problem::{base_problem, engine_problem};
 use crate::plan::{BasePlan, Plan};
 use crate::registry_hint::hint;
 use crate::request::Output;
@@ -40,7 +41,8 @@ impl Destination {
         }
     }
 
-    /// The base image, pulled where the engine lacks it; without an engine it is fetched into the workspace.
+    /// The base image, for `platform` where one is given; pulled where the engine lacks it, and fetched into the workspace
+    /// where there is no engine.
     ///
     /// # Errors
     /// Where there is no such image.
@@ -51,24 +53,24 @@ impl Destination {
         workspace: &Workspace,
         cancel: &CancellationToken,
     ) -> Result<BaseImage, Problem> {
+        let problem = |what, hint| move |error| base_problem(base, what, hint, error);
         match (base, self) {
-            (BasePlan::Scratch, _) => Ok(BaseImage::scratch()),
-            (BasePlan::Layout(folder, tag), _) => oci_layout::open(folder, tag.as_deref()).map_err(|error| {
-                Problem::new(
-                    format!("the base image {base} cannot be used"),
-                    "give the folder of an OCI layout, and the tag of an image in it after a colon",
-                )
-                .because(error)
-            }),
+            (BasePlan::Scratch, _) => {
+                Ok(BaseImage::scratch_for(platform.cloned().unwrap_or_else(Platform::linux_here)))
+            }
+            (BasePlan::Layout(folder, tag), _) => oci_layout::open(folder, tag.as_deref(), platform).map_err(problem(
+                "cannot be used",
+                "give the folder of an OCI layout, and the tag of an image in it after a colon",
+            )),
             (BasePlan::Engine(reference), Self::Engine(engine)) => {
                 let found = tokio::select! {
-                    found = engine.base(reference) => found,
+                    found = engine.base(reference, platform) => found,
                     () = cancel.cancelled() => Err(Error::Cancelled),
                 };
-                found.map_err(|error| {
-                    let hint = "check its name, and the engine's way to the registry (docker pull)";
-                    Problem::new(format!("the base image {reference} is not to be had"), hint).because(error)
-                })
+                found.map_err(problem(
+                    "is not to be had",
+                    "check its name, and the engine's way to the registry (docker pull)",
+                ))
             }
             (BasePlan::Engine(reference) | BasePlan::Registry(reference), _) => {
                 let fetched = fetch_base(reference, platform, workspace, cancel).await;
@@ -228,16 +230,4 @@ impl TagGuard {
             debug!(error = &error as &dyn std::error::Error, "the image of the failed run stays in the engine");
         }
     }
-}
-
-pub(crate) fn engine_problem(error: Error) -> Problem {
-    let (message, hint) = match &error {
-        Error::EngineUnreachable { .. } => (
-            "the Docker engine cannot be reached",
-            "start it, or set DOCKER_HOST; without an engine, --output oci:DIR writes the image to a folder",
-        ),
-        Error::Layer(_) => ("the image could not be put together", "check the pack and the workspace's disk"),
-        _ => ("the Docker engine failed", "see what it said; docker info and its log tell more"),
-    };
-    Problem::new(message, hint).because(error)
 }

@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 use crate::below::Below;
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
-use crate::delivery::engine_problem;
+use crate::engine_problem::engine_problem;
 use crate::host::UPDATE_TOOLS;
 use crate::image::{BaseLabels, labels};
 use crate::layers::{hotfix_layer, product_layer};
@@ -231,7 +231,7 @@ async fn base_digest(plan: &Plan, engine: &Engine, name: &str) -> Option<String>
     if plan.request.platform.is_some() && engine.inspect(name).await.ok()?.is_none() {
         return None;
     }
-    match engine.base(&reference).await {
+    match engine.base(&reference, None).await {
         Ok(base) => base.digest,
         Err(error) => {
             debug!(error = &error as &dyn std::error::Error, "the Dockerfile's base is not known yet");

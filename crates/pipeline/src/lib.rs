@@ -11,6 +11,7 @@ pub mod cli;
 pub mod credentials;
 pub mod delivery;
 pub mod dockerfile;
+mod engine_problem;
 pub mod host;
 pub mod hotfix;
 pub mod image;

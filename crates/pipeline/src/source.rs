@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use hotfix_docker::Error;
-use hotfix_docker::base::BaseImage;
+use hotfix_docker::base::{BaseImage, Platform};
 use hotfix_docker::engine::Engine;
 use hotfix_docker::oci_layout;
 
-use crate::delivery::engine_problem;
+use crate::engine_problem::engine_problem;
 use crate::host::Host;
 use crate::inputs::{image_name, image_plan};
 use crate::pack::{Product, ProductPack};
@@ -49,7 +49,7 @@ impl Source {
             _ => None,
         };
         let find = async |_| {
-            let base = open(&plan, engine.as_ref()).await?;
+            let base = open(&plan, request.platform.as_ref(), engine.as_ref()).await?;
             let asked = request.product_home.as_deref();
             let image = ProductImage::find(base, asked, None, plan.tag(), host).await?;
             let product = image.product()?;
@@ -152,10 +152,10 @@ fn image_of_engine_or_layout(name: &str, request: &Request) -> Result<BasePlan, 
     }
 }
 
-async fn open(plan: &BasePlan, engine: Option<&Engine>) -> Result<BaseImage, Problem> {
+async fn open(plan: &BasePlan, platform: Option<&Platform>, engine: Option<&Engine>) -> Result<BaseImage, Problem> {
     let opened = match (plan, engine) {
-        (BasePlan::Layout(folder, tag), _) => oci_layout::open(folder, tag.as_deref()),
-        (BasePlan::Engine(reference), Some(engine)) => engine.base(reference).await,
+        (BasePlan::Layout(folder, tag), _) => oci_layout::open(folder, tag.as_deref(), platform),
+        (BasePlan::Engine(reference), Some(engine)) => engine.base(reference, platform).await,
         // Refused when the name was read.
         _ => Err(Error::Reference { text: plan.to_string(), reason: "it needs an engine".to_owned() }),
     };

@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::checksums::InputDigests;
-use crate::delivery::{Guard, TagGuard, engine_problem};
+use crate::delivery::{Guard, TagGuard};
+use crate::engine_problem::engine_problem;
 use crate::image::{BaseLabels, labels};
 use crate::leaks::{Secrets, found_in};
 use crate::pack::{CONFIG_JSON, LOGS};

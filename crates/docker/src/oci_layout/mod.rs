@@ -62,7 +62,7 @@ impl Descriptor {
 
     /// Whether an index says that this is for `wanted`.
     pub(crate) fn is_for(&self, wanted: &Platform) -> bool {
-        self.platform().is_some_and(|platform| platform.suits(wanted))
+        self.platform().is_some_and(|platform| platform.is(wanted))
     }
 
     fn ref_name(&self) -> Option<&str> {

@@ -30,12 +30,14 @@ impl Labelled {
     }
 }
 
-/// The image of the layout in `directory` that is called `tag`, or its only one, as a base.
+/// The image of the layout in `directory` that is called `tag`, or its only one, as a base; for `platform` where one is
+/// given.
 ///
 /// # Errors
-/// [`Error::Layout`] where there is no such image or the layout is damaged.
-pub fn open(directory: &Path, tag: Option<&str>) -> Result<BaseImage> {
-    let (descriptor, manifest, configuration) = image(directory, tag)?;
+/// [`Error::Layout`] where there is no such image or the layout is damaged, [`Error::OtherPlatform`] where the image is
+/// for another platform.
+pub fn open(directory: &Path, tag: Option<&str>, platform: Option<&Platform>) -> Result<BaseImage> {
+    let (descriptor, manifest, configuration) = image(directory, tag, platform)?;
     let text = |key: &str| configuration.get(key).and_then(Value::as_str).map(str::to_owned);
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let diff_ids = list(configuration.pointer("/rootfs/diff_ids"));
@@ -44,14 +46,20 @@ pub fn open(directory: &Path, tag: Option<&str>) -> Result<BaseImage> {
         return Err(damaged(directory, "its manifest and its configuration name different numbers of layers"));
     }
     let tag = descriptor.ref_name().map(|tag| format!(":{tag}")).unwrap_or_default();
+    let name = format!("{}{tag}", layout_name(directory));
+    let found = Platform {
+        os: text("os").unwrap_or_else(|| "linux".to_owned()),
+        architecture: text("architecture").unwrap_or_default(),
+        variant: text("variant"),
+    };
+    if let Some(wanted) = platform.filter(|wanted| !found.is(wanted)) {
+        let (found, wanted) = (found.to_string(), wanted.to_string());
+        return Err(Error::OtherPlatform { reference: name, found, wanted, source: None });
+    }
     Ok(BaseImage {
-        name: format!("oci:{}{tag}", directory.file_name().unwrap_or_default().to_string_lossy()),
+        name,
         digest: Some(descriptor.digest),
-        platform: Platform {
-            os: text("os").unwrap_or_else(|| "linux".to_owned()),
-            architecture: text("architecture").unwrap_or_default(),
-            variant: text("variant"),
-        },
+        platform: found,
         config: configuration.get("config").and_then(Value::as_object).cloned().unwrap_or_default(),
         history: list(configuration.get("history")),
         diff_ids,
@@ -65,13 +73,13 @@ pub fn open(directory: &Path, tag: Option<&str>) -> Result<BaseImage> {
 /// # Errors
 /// As [`open`].
 pub fn read_labels(directory: &Path, tag: Option<&str>) -> Result<Labelled> {
-    let (descriptor, _, configuration) = image(directory, tag)?;
+    let (descriptor, _, configuration) = image(directory, tag, None)?;
     Ok(Labelled::of(descriptor.digest, &configuration))
 }
 
-fn image(directory: &Path, tag: Option<&str>) -> Result<(Descriptor, Manifest, Value)> {
+fn image(directory: &Path, tag: Option<&str>, platform: Option<&Platform>) -> Result<(Descriptor, Manifest, Value)> {
     let index = read_index(directory)?;
-    let descriptor = choose(directory, index.manifests, tag)?;
+    let descriptor = resolve(directory, choose(directory, index.manifests, tag, platform)?, platform)?;
     let manifest: Manifest = read_blob(directory, &descriptor)?;
     let configuration: Value = read_blob(directory, &manifest.config)?;
     Ok((descriptor, manifest, configuration))
@@ -87,12 +95,21 @@ pub(super) fn read_index(directory: &Path) -> Result<Index> {
     serde_json::from_slice(&bytes).map_err(|error| damaged(directory, format!("index.json: {error}")))
 }
 
-fn choose(directory: &Path, manifests: Vec<Descriptor>, tag: Option<&str>) -> Result<Descriptor> {
+/// The entry called `tag`, or the only one. Of several with one name, one for each platform, that of `platform`.
+fn choose(
+    directory: &Path,
+    manifests: Vec<Descriptor>,
+    tag: Option<&str>,
+    platform: Option<&Platform>,
+) -> Result<Descriptor> {
     let tags: Vec<String> = manifests.iter().filter_map(|m| m.ref_name().map(str::to_owned)).collect();
     let mut chosen: Vec<Descriptor> = manifests.into_iter().filter(|m| tag.is_none() || m.ref_name() == tag).collect();
     chosen.dedup_by(|a, b| a.digest == b.digest);
+    if chosen.len() > 1 && chosen.iter().all(|m| m.platform().is_some() && m.ref_name() == chosen[0].ref_name()) {
+        return for_platform(directory, chosen, platform);
+    }
     match (chosen.len(), tag) {
-        (1, _) => resolve(directory, chosen.remove(0)),
+        (1, _) => Ok(chosen.remove(0)),
         (0, Some(tag)) => Err(damaged(directory, format!("it has no image '{tag}', only {}", tags.join(", ")))),
         (0, None) => Err(damaged(directory, "it has no image")),
         _ => Err(damaged(directory, format!("it has several images; name one of {} after a colon", tags.join(", ")))),
@@ -100,14 +117,30 @@ fn choose(directory: &Path, manifests: Vec<Descriptor>, tag: Option<&str>) -> Re
 }
 
 /// An image for several platforms is an index of its own.
-fn resolve(directory: &Path, descriptor: Descriptor) -> Result<Descriptor> {
+fn resolve(directory: &Path, descriptor: Descriptor, platform: Option<&Platform>) -> Result<Descriptor> {
     if descriptor.media_type != INDEX_TYPE {
         return Ok(descriptor);
     }
-    let here = Platform::linux_here();
     let index: Index = read_blob(directory, &descriptor)?;
-    let found = index.manifests.into_iter().find(|m| m.is_for(&here));
-    found.ok_or_else(|| damaged(directory, format!("it has no image for {}/{}", here.os, here.architecture)))
+    for_platform(directory, index.manifests, platform)
+}
+
+/// The one for `platform`, else for Linux on this machine's processor.
+fn for_platform(directory: &Path, manifests: Vec<Descriptor>, platform: Option<&Platform>) -> Result<Descriptor> {
+    let here = Platform::linux_here();
+    let wanted = platform.unwrap_or(&here);
+    let platforms: Vec<Platform> = manifests.iter().filter_map(Descriptor::platform).collect();
+    let found = manifests.into_iter().find(|manifest| manifest.is_for(wanted));
+    found.ok_or_else(|| Error::OtherPlatform {
+        reference: layout_name(directory),
+        found: platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "),
+        wanted: wanted.to_string(),
+        source: None,
+    })
+}
+
+fn layout_name(directory: &Path) -> String {
+    format!("oci:{}", directory.file_name().unwrap_or_default().to_string_lossy())
 }
 
 fn read_blob<T: DeserializeOwned>(directory: &Path, descriptor: &Descriptor) -> Result<T> {

@@ -38,7 +38,7 @@ pub async fn inspect(image: &str) -> Result<Contents, Failed> {
         if let Some(contents) = Contents::labelled(image, &labelled, "layout") {
             return Ok(contents);
         }
-        let base = oci_layout::open(&folder, tag.as_deref()).map_err(missing)?;
+        let base = oci_layout::open(&folder, tag.as_deref(), None).map_err(missing)?;
         return by_files(image, labelled.id, "layout", base, tag.as_deref()).await;
     }
     let reference: ImageRef = image.parse().map_err(|error: Error| {
@@ -63,7 +63,7 @@ async fn in_engine(image: &str, reference: &ImageRef) -> Result<Option<Result<Co
     if let Some(contents) = Contents::labelled(image, &labelled, "engine") {
         return Ok(Some(Ok(contents)));
     }
-    let base = engine.base(reference).await?;
+    let base = engine.base(reference, None).await?;
     Ok(Some(by_files(image, labelled.id, "engine", base, reference.tag()).await))
 }
 

@@ -35,8 +35,8 @@ fn every_option_in_the_documents_exists() {
     let scenario = Scenario::empty();
     let help = ["apply", "plan", "inspect"].map(|command| scenario.run(&[command, "--help"]).stdout).concat();
     let known = options(&help);
-    // Of cargo, in the commands that try it out; of Dockerfiles.
-    let of_others = ["--workspace", "--path", "--from"].map(str::to_owned);
+    // Of cargo, in the commands that try it out; of Dockerfiles; of docker and podman.
+    let of_others = ["--workspace", "--path", "--from", "--docker", "--time"].map(str::to_owned);
     for name in pages() {
         let name = name.as_str();
         let unknown: Vec<_> =

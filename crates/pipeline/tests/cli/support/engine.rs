@@ -34,7 +34,7 @@ pub fn is_there() -> bool {
     busybox_file().is_some() || !skip("no busybox is here to make a base image of (Debian: busybox-static)")
 }
 
-fn busybox_file() -> Option<&'static str> {
+pub fn busybox_file() -> Option<&'static str> {
     ["/bin/busybox", "/usr/bin/busybox"].into_iter().find(|path| Path::new(path).exists())
 }
 

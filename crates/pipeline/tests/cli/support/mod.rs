@@ -4,10 +4,13 @@ pub mod authority;
 pub mod engine;
 pub mod http;
 pub mod layout;
+pub mod podman;
 pub mod proxy;
 pub mod recipe;
 pub mod registry;
 pub mod scenario;
+pub mod sshd;
+pub mod tcp_engine;
 pub mod token_server;
 pub mod vendor;
 

@@ -23,6 +23,7 @@ pub struct Scenario {
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
     input: Option<String>,
+    under: Vec<String>,
 }
 
 impl Scenario {
@@ -53,7 +54,7 @@ impl Scenario {
         let environment = [("UPDATE_TOOL_USERNAME", USERNAME), ("UPDATE_TOOL_PASSWORD", PASSWORD)];
         let environment = environment.map(|(key, value)| (key.to_owned(), value.to_owned()));
         let pack = folder.path().join("packs/wso2am-4.1.0.10.zip");
-        Self { folder, pack, arguments: Vec::new(), environment: environment.into(), input: None }
+        Self { folder, pack, arguments: Vec::new(), environment: environment.into(), input: None, under: Vec::new() }
     }
 
     pub fn with_pack(mut self, build: impl FnOnce(PackBuilder) -> PackBuilder) -> Self {
@@ -129,6 +130,12 @@ impl Scenario {
         self
     }
 
+    /// Started by another command, such as one that takes rights away.
+    pub fn under<I: Into<String>>(mut self, command: impl IntoIterator<Item = I>) -> Self {
+        self.under = command.into_iter().map(Into::into).collect();
+        self
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -200,8 +207,9 @@ impl Scenario {
     }
 
     pub fn spawn<S: AsRef<str>>(&self, arguments: &[S]) -> Child {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hotfix"));
-        command.args(arguments.iter().map(AsRef::as_ref)).current_dir(self.folder.path());
+        let mut words = self.under.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_hotfix")]);
+        let mut command = Command::new(words.next().expect("one at least"));
+        command.args(words).args(arguments.iter().map(AsRef::as_ref)).current_dir(self.folder.path());
         for key in ["UPDATE_TOOL_USERNAME", "UPDATE_TOOL_PASSWORD", "NO_COLOR"] {
             command.env_remove(key);
         }

@@ -1,0 +1,53 @@
+//! What to do where the engine is not to be had, or fails.
+
+use hotfix_docker::Error;
+
+use crate::plan::BasePlan;
+use crate::step::Problem;
+
+const UNREACHABLE: &str = "the Docker engine cannot be reached";
+
+/// The failure of an engine, in the words of this program.
+pub(crate) fn engine_problem(error: Error) -> Problem {
+    let (message, hint) = match &error {
+        Error::Endpoint { .. } => (
+            "the Docker engine cannot be looked for",
+            "give DOCKER_HOST, or the context, as unix:///PATH, tcp://HOST:PORT or ssh://USER@HOST",
+        ),
+        Error::NoSuchContext { .. } | Error::Context { .. } => (
+            "the Docker engine cannot be looked for",
+            "choose another context (docker context use, DOCKER_CONTEXT), or set DOCKER_HOST",
+        ),
+        Error::EngineUnreachable { .. } => (
+            UNREACHABLE,
+            "start it, or set DOCKER_HOST; without an engine, --output oci:DIR writes the image to a folder",
+        ),
+        Error::EngineForbidden { .. } => (
+            UNREACHABLE,
+            "join the group that owns the socket (usermod -aG docker USER, then log in anew), or use a rootless engine",
+        ),
+        Error::EngineSilent { .. } => {
+            (UNREACHABLE, "look at the engine (docker version) and at what is between; start it again if it hangs")
+        }
+        Error::EngineSsh { .. } => (
+            UNREACHABLE,
+            "make `ssh HOST docker version` work without a question: a key in ssh-agent, a known host, docker over there",
+        ),
+        Error::EngineTls { .. } => (
+            UNREACHABLE,
+            "check DOCKER_TLS_VERIFY and ca.pem, cert.pem, key.pem in DOCKER_CERT_PATH, or those of the context",
+        ),
+        Error::Layer(_) => ("the image could not be put together", "check the pack and the workspace's disk"),
+        _ => ("the Docker engine failed", "see what it said; docker info and its log tell more"),
+    };
+    Problem::new(message, hint).because(error)
+}
+
+/// Why `base` cannot be had; `hint` is for what has nothing to do with its platform.
+pub(crate) fn base_problem(base: &BasePlan, what: &str, hint: &str, error: Error) -> Problem {
+    let hint = match &error {
+        Error::OtherPlatform { .. } => "name a base image for that platform, or another --platform",
+        _ => hint,
+    };
+    Problem::new(format!("the base image {base} {what}"), hint).because(error)
+}
