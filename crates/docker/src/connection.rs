@@ -109,8 +109,15 @@ impl Dialer {
         request.headers_mut().insert(header::HOST, host);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         // Ends with the answer, or when nobody wants it any more.
-        tokio::spawn(connection.with_upgrades());
-        Ok(sender.send_request(request).await?)
+        let connection = tokio::spawn(connection.with_upgrades());
+        match sender.send_request(request).await {
+            // The other side was quicker: what it said is known to the connection only.
+            Err(error) if error.is_canceled() => match connection.await {
+                Ok(Err(cause)) => Err(cause.into()),
+                _ => Err(error.into()),
+            },
+            answer => Ok(answer?),
+        }
     }
 }
 
@@ -160,7 +167,7 @@ fn tls_reason(error: &rustls::Error) -> String {
 fn is_cut(error: &(dyn StdError + 'static)) -> bool {
     let kind = cause::<io::Error>(error).map(io::Error::kind);
     matches!(kind, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof))
-        || cause::<hyper::Error>(error).is_some_and(hyper::Error::is_incomplete_message)
+        || cause::<hyper::Error>(error).is_some_and(|error| error.is_incomplete_message() || error.is_canceled())
 }
 
 /// The first `T` in the chain of causes. What an [`io::Error`] carries is none of its causes, so it is looked into.
