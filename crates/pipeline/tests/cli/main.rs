@@ -20,6 +20,7 @@ mod interrupt;
 mod layout;
 mod layout_base;
 mod names;
+mod pages;
 mod platform;
 mod podman;
 mod push;
