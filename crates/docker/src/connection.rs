@@ -1,6 +1,7 @@
 //! Connections to an engine, one a request, whatever the way: a socket, a port, TLS, ssh.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,25 +25,33 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 /// bounds the whole.
 const WORK_LIMIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// A connection to an engine.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
 /// A [`Route`] with its files read.
-enum Dialer {
+pub(crate) enum Dialer {
     Unix(std::path::PathBuf),
     Tcp { host: String, port: u16, tls: Option<TlsConnector> },
     Ssh(SshTarget),
 }
 
-/// A client of the engine at `endpoint`, which has answered.
+impl fmt::Debug for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Dialer")
+    }
+}
+
+/// A client of the engine at `endpoint`, which has answered, and what its connections are made with.
 ///
 /// # Errors
 /// `Error::Engine…`, for each way in which it does not.
-pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Docker> {
+pub(crate) async fn connect(endpoint: &Endpoint) -> Result<(Docker, Arc<Dialer>)> {
     let dialer = Arc::new(Dialer::new(endpoint)?);
+    let for_requests = Arc::clone(&dialer);
     let host = dialer.host_header();
     let send = move |request| {
-        let (dialer, host) = (Arc::clone(&dialer), host.clone());
+        let (dialer, host) = (Arc::clone(&for_requests), host.clone());
         async move { dialer.send(request, host).await }
     };
     let answer = async {
@@ -55,7 +64,7 @@ pub(crate) async fn connect(endpoint: &Endpoint) -> Result<Docker> {
         docker.ping().await.map(|_| docker)
     };
     match tokio::time::timeout(ANSWER_LIMIT, answer).await {
-        Ok(answer) => answer.map_err(|error| failure(endpoint, error)),
+        Ok(answer) => answer.map(|docker| (docker, dialer)).map_err(|error| failure(endpoint, error)),
         Err(_) => Err(Error::EngineSilent { endpoint: endpoint.address.clone(), seconds: ANSWER_LIMIT.as_secs() }),
     }
 }
@@ -83,7 +92,8 @@ impl Dialer {
         HeaderValue::try_from(host).unwrap_or_else(|_| HeaderValue::from_static("localhost"))
     }
 
-    async fn dial(&self) -> io::Result<Box<dyn Stream>> {
+    /// A new connection.
+    pub(crate) async fn dial(&self) -> io::Result<Box<dyn Stream>> {
         match self {
             Self::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
             Self::Ssh(target) => Ok(Box::new(ssh::connect(target)?)),

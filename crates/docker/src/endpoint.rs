@@ -34,7 +34,7 @@ pub(crate) enum Route {
 pub(crate) struct TlsFiles {
     /// Whether the engine has to show that it is the one.
     pub verify: bool,
-    /// Authority of the engine's certificate, beside those of the system.
+    /// The authority of the engine's certificate, and the only one that is trusted; without it those of the system.
     pub ca: Option<PathBuf>,
     /// Our own certificate and its key.
     pub identity: Option<(PathBuf, PathBuf)>,
@@ -75,8 +75,14 @@ impl Surroundings<'_> {
         if !verify && self.get("DOCKER_TLS").is_none() {
             return None;
         }
-        let folder = self.get("DOCKER_CERT_PATH").map(PathBuf::from).or_else(|| self.config_folder());
-        Some(TlsFiles::in_folder(&folder.unwrap_or_default(), verify, self.exists))
+        let folder =
+            self.get("DOCKER_CERT_PATH").map(PathBuf::from).or_else(|| self.config_folder()).unwrap_or_default();
+        let mut files = TlsFiles::in_folder(&folder, verify, self.exists);
+        if verify {
+            // As with `docker`: whoever wants the engine verified says by whom.
+            files.ca.get_or_insert_with(|| folder.join("ca.pem"));
+        }
+        Some(files)
     }
 
     /// The first socket that exists; where none does, the one that everybody expects.

@@ -1,6 +1,7 @@
 //! A Docker engine: found as `docker` finds it, asked for images, and given tags.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bollard::Docker;
 use bollard::models::{ImageHistoryResponseItem, ImageInspect};
@@ -14,6 +15,7 @@ use tracing::{debug, info};
 
 use crate::auth::credentials_for;
 use crate::base::{BaseImage, Platform, Source};
+use crate::connection::Dialer;
 use crate::endpoint::Endpoint;
 use crate::reference::ImageRef;
 use crate::watch::Made;
@@ -23,6 +25,7 @@ use crate::{Error, Result, connection};
 #[derive(Debug, Clone)]
 pub struct Engine {
     pub(crate) docker: Docker,
+    pub(crate) dialer: Arc<Dialer>,
     endpoint: String,
 }
 
@@ -35,8 +38,9 @@ impl Engine {
     pub async fn connect() -> Result<Self> {
         let endpoint = Endpoint::find()?;
         debug!(endpoint.address, "engine");
-        let docker = connection::connect(&endpoint).await?.with_request_modifier(url_safe_registry_auth);
-        Ok(Self { docker, endpoint: endpoint.address })
+        let (docker, dialer) = connection::connect(&endpoint).await?;
+        let docker = docker.with_request_modifier(url_safe_registry_auth);
+        Ok(Self { docker, dialer, endpoint: endpoint.address })
     }
 
     /// Where the engine was found, as in `DOCKER_HOST`.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Once};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
@@ -39,15 +40,16 @@ pub(crate) fn client_config(files: &TlsFiles) -> Result<ClientConfig, String> {
     builder.with_client_auth_cert(chain, key_of_ours).map_err(unusable(key))
 }
 
-/// The authorities of the system, and the one that is given.
+/// The authority that is given and no other, as with `docker`; where none is, those of the system.
 fn roots(files: &TlsFiles) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    // A machine without any is no failure: engines seldom have a certificate of a public authority.
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(ca) = &files.ca {
-        for certificate in certificates(ca)? {
-            roots.add(certificate).map_err(unusable(ca))?;
+    match &files.ca {
+        Some(ca) => {
+            for certificate in certificates(ca)? {
+                roots.add(certificate).map_err(unusable(ca))?;
+            }
         }
+        None => drop(roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs)),
     }
     if roots.is_empty() {
         return Err("there is no ca.pem to know its certificate by".to_owned());
@@ -83,23 +85,27 @@ impl ServerCertVerifier for AnyEngine {
 
     fn verify_tls12_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
+        verify_tls12_signature(message, certificate, signed, &algorithms())
     }
 
     fn verify_tls13_signature(
         &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
+        verify_tls13_signature(message, certificate, signed, &algorithms())
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+        algorithms().supported_schemes()
     }
+}
+
+fn algorithms() -> WebPkiSupportedAlgorithms {
+    rustls::crypto::ring::default_provider().signature_verification_algorithms
 }

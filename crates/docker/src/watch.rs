@@ -14,6 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::connection::{Dialer, Stream};
 use crate::engine::Engine;
 
 const SOCKET: &str = "engine.sock";
@@ -41,17 +42,16 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// A socket in `folder` that leads to `engine`; `None` for an engine that is not at a socket itself.
+    /// A socket in `folder` that leads to `engine`, wherever that is.
     ///
     /// # Errors
     /// Where the socket cannot be made, such as for the length of its path.
-    pub fn open(engine: &Engine, folder: &Path) -> io::Result<Option<Self>> {
-        let Some(target) = engine.endpoint().strip_prefix("unix://").map(PathBuf::from) else { return Ok(None) };
+    pub fn open(engine: &Engine, folder: &Path) -> io::Result<Self> {
         let socket = folder.join(SOCKET);
         let listener = UnixListener::bind(&socket)?;
         let (made, closing) = (Arc::<Mutex<Made>>::default(), CancellationToken::new());
-        let door = tokio::spawn(serve(listener, target, Arc::clone(&made), closing.clone()));
-        Ok(Some(Self { socket, made, closing, door }))
+        let door = tokio::spawn(serve(listener, Arc::clone(&engine.dialer), Arc::clone(&made), closing.clone()));
+        Ok(Self { socket, made, closing, door })
     }
 
     /// For `DOCKER_HOST`.
@@ -77,22 +77,28 @@ impl Drop for Watch {
     }
 }
 
-async fn serve(listener: UnixListener, target: PathBuf, made: Arc<Mutex<Made>>, closing: CancellationToken) {
+async fn serve(listener: UnixListener, dialer: Arc<Dialer>, made: Arc<Mutex<Made>>, closing: CancellationToken) {
     let mut connections = JoinSet::new();
     loop {
         let client = tokio::select! {
             client = listener.accept() => client,
             () = closing.cancelled() => break,
         };
-        let (Ok((client, _)), Ok(engine)) = (client, UnixStream::connect(&target).await) else { continue };
-        connections.spawn(connect(client, engine, Arc::clone(&made)));
+        let Ok((client, _)) = client else { continue };
+        let (dialer, made) = (Arc::clone(&dialer), Arc::clone(&made));
+        connections.spawn(async move {
+            // The program is told by the end of its connection.
+            if let Ok(engine) = dialer.dial().await {
+                connect(client, engine, made).await;
+            }
+        });
     }
     while connections.join_next().await.is_some() {}
 }
 
-async fn connect(client: UnixStream, engine: UnixStream, made: Arc<Mutex<Made>>) {
+async fn connect(client: UnixStream, engine: Box<dyn Stream>, made: Arc<Mutex<Made>>) {
     let (from_client, to_client) = client.into_split();
-    let (from_engine, to_engine) = engine.into_split();
+    let (from_engine, to_engine) = tokio::io::split(engine);
     let mut seen = Seen { made, ..Seen::default() };
     // The end of what the program says is passed on, which makes the engine stop; its own end is waited for.
     tokio::join!(pump(from_client, to_engine, |_| {}), pump(from_engine, to_client, |bytes| seen.take(bytes)));

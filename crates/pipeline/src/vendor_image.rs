@@ -18,7 +18,7 @@ use hotfix_docker::watch::{Made, Watch};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::checksums::InputDigests;
 use crate::delivery::{Guard, TagGuard};
@@ -91,10 +91,8 @@ struct RawImage<'a> {
 impl RawImage<'_> {
     /// Runs the tool; tells what the engine was seen to make for it as well.
     async fn create(&self, work: &Work<'_>, cancel: &CancellationToken) -> (Result<(), Problem>, Made) {
-        let watch = Watch::open(self.engine, work.workspace.path()).unwrap_or_else(|error| {
-            debug!(%error, "the update tool's docker is not watched");
-            None
-        });
+        let watch = Watch::open(self.engine, work.workspace.path());
+        let watch = watch.inspect_err(|error| warn!("what the update tool builds cannot be watched: {error}")).ok();
         let endpoint = watch.as_ref().map_or_else(|| self.engine.endpoint().to_owned(), Watch::endpoint);
         let created = work.tool.create_docker(&self.tag, &docker_environment(endpoint), cancel).await;
         let made = match watch {

@@ -189,6 +189,11 @@ fn an_engine_behind_tls() {
     let scenario = with(&certificates("other-engine", &stranger, &authority));
     let run = is_unreachable(scenario.apply()).says("no TLS connection to the Docker engine at tcp://");
     run.says("its certificate is not believed").says("DOCKER_CERT_PATH");
+    // What the system trusts does not count beside the authority that is named, or anybody's certificate would do.
+    let system = with(&certificates("system", &stranger, &authority)).env("SSL_CERT_FILE", &format!("{right}/ca.pem"));
+    is_unreachable(system.apply()).says("its certificate is not believed");
+    let nothing = with("/nowhere").env("SSL_CERT_FILE", &format!("{right}/ca.pem"));
+    is_unreachable(nothing.apply()).says("/nowhere/ca.pem cannot be used");
     let scenario = with(&certificates("other-client", &authority, &stranger));
     let run = is_unreachable(scenario.apply()).says("no TLS connection to the Docker engine at tcp://");
     // Which of the two is seen is a matter of microseconds.

@@ -9,6 +9,7 @@ use crate::support::engine::{self, Base, docker, try_docker};
 use crate::support::layout::{Files, read_tar, strings};
 use crate::support::registry::Registry;
 use crate::support::scenario::{PASSWORD, Run, USERNAME};
+use crate::support::tcp_engine::{self, Authority};
 
 const HOME: &str = "/home/wso2carbon/wso2am-4.1.0";
 
@@ -275,6 +276,28 @@ fn a_build_that_fails_in_the_engine_fails_the_image() {
     let scenario = scenario.args(["--output", "docker", "--vendor-image", "-t", &vendor.tag]);
     scenario.apply().fails(8, "build-image").says("docker build failed");
     vendor.is_not_there();
+}
+
+#[test]
+fn an_engine_behind_tls_is_reached_by_the_tool_too_and_a_failed_build_leaves_nothing_there() {
+    if !engine::is_there() {
+        return;
+    }
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().expect("a folder");
+    authority.write_to(folder.path(), &authority);
+    let address = format!("tcp://{}", tcp_engine::start(Some(&authority)));
+    let behind = |scenario: Scenario| {
+        let path = folder.path().to_str().expect("UTF-8");
+        scenario.env("DOCKER_HOST", &address).env("DOCKER_TLS_VERIFY", "1").env("DOCKER_CERT_PATH", path)
+    };
+    let vendor = Vendor::new("tls", behind(Scenario::new()));
+    vendor.apply().succeeds();
+    vendor.left_in_engine(&[&vendor.base.name, &vendor.tag]);
+    let stopped = Vendor::new("tls-stopped", behind(Scenario::new()));
+    let run = stopped.interrupted(Vendor::builds);
+    assert_eq!(run.code, Some(130), "{}", run.stderr);
+    stopped.is_not_there();
 }
 
 #[test]
