@@ -51,13 +51,7 @@ impl BaseImage {
             Source::Scratch => Ok(receiver),
             Source::Engine { engine, id } => {
                 let container = NeverStarted::create(engine, id).await?;
-                let archive = blocking_reader(container.archive(&folder));
-                let read = blocking(move || {
-                    // The engine calls the folder by its last name only.
-                    let name = folder.rsplit('/').next().unwrap_or(&folder);
-                    read_layer(archive, name, false, &mut receiver).map(|()| receiver).map_err(Error::Layer)
-                });
-                let read = read.await;
+                let read = read_in_engine(&container, folder, receiver).await;
                 container.remove().await;
                 read
             }
@@ -73,6 +67,20 @@ impl BaseImage {
             }
         }
     }
+}
+
+async fn read_in_engine<R: Receive + Send + 'static>(
+    container: &NeverStarted,
+    folder: String,
+    mut receiver: R,
+) -> Result<R> {
+    let (tar, name) = match container.archive_tells_owners().await? {
+        // The engine calls the folder by its last name only.
+        true => (container.archive(&folder), folder.rsplit('/').next().unwrap_or(&folder).to_owned()),
+        false => (container.export(), folder),
+    };
+    let tar = blocking_reader(tar);
+    blocking(move || read_layer(tar, &name, false, &mut receiver).map(|()| receiver).map_err(Error::Layer)).await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

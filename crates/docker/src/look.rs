@@ -101,13 +101,7 @@ impl BaseImage {
             Source::Scratch => Ok(FoundPaths::new()),
             Source::Engine { engine, id } => {
                 let container = NeverStarted::create(engine, id).await?;
-                let all = crate::container::blocking_reader(container.export());
-                let scan = move || {
-                    let mut found = FoundPaths::new();
-                    scan_layer(all, wanted, &mut found).map_err(Error::Layer)?;
-                    Ok(found)
-                };
-                let found = blocking(scan).await;
+                let found = scan_all(&container, wanted).await;
                 container.remove().await;
                 found
             }
@@ -134,9 +128,27 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 async fn look_in_engine(engine: &Engine, id: &str, paths: &[String]) -> Result<FoundPaths> {
     let container = NeverStarted::create(engine, id).await?;
-    let found = look_at_all(&container, paths).await;
+    let found = match container.archive_tells_owners().await {
+        Ok(true) => look_at_all(&container, paths).await,
+        Ok(false) => {
+            let paths = paths.to_vec();
+            scan_all(&container, move |path| paths.iter().any(|wanted| wanted == path)).await
+        }
+        Err(error) => Err(error),
+    };
     container.remove().await;
     found
+}
+
+/// Reads everything in the image for what is wanted.
+async fn scan_all(container: &NeverStarted, wanted: impl Fn(&str) -> bool + Send + 'static) -> Result<FoundPaths> {
+    let all = crate::container::blocking_reader(container.export());
+    blocking(move || {
+        let mut found = FoundPaths::new();
+        scan_layer(all, wanted, &mut found).map_err(Error::Layer)?;
+        Ok(found)
+    })
+    .await
 }
 
 async fn look_at_all(container: &NeverStarted, paths: &[String]) -> Result<FoundPaths> {

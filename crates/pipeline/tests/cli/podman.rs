@@ -137,3 +137,39 @@ fn after_a_failure_the_tag_names_what_it_named() {
     assert!(!podman.try_run(&["image", "exists", &new]).status.success(), "a tag that was not there is there");
     assert_eq!(podman.run(&["images", "--all", "--quiet"]), images, "an image is left");
 }
+
+#[test]
+fn a_dockerfile_and_what_is_built_by_it() {
+    let Some(podman) = podman() else { return };
+    let scenario = Scenario::new().env("DOCKER_HOST", &podman.endpoint());
+    std::fs::create_dir(scenario.path("recipe")).expect("a folder");
+    let name = "${WSO2_SERVER_NAME}-${WSO2_SERVER_VERSION}";
+    let text = format!(
+        "FROM {}\nARG WSO2_SERVER_NAME\nARG WSO2_SERVER_VERSION\nCOPY --chown=10001:10001 {name} /home/wso2carbon/{name}\n",
+        podman.base()
+    );
+    let scenario = scenario.with_file("recipe/Dockerfile", text);
+    let by = ["--output", "docker", "--dockerfile", "recipe/Dockerfile", "--through", "0", "-t", TAG];
+    scenario.run(&[&["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes"][..], &by].concat()).succeeds();
+    let before = podman.inspect(TAG);
+    assert_eq!(before["Labels"]["hotfix.applied"], "[]");
+    let old = std::fs::read_to_string(podman.mount(TAG).root.join(HOME).join("bin/README.txt")).expect("there");
+
+    let second = "localhost/team/wso2am:t2";
+    let on = ["--output", "docker", "--from-image", TAG, "-t", second];
+    scenario.run(&[&["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes"][..], &on].concat()).succeeds();
+    let image = format!("image:{TAG}");
+    let third = "localhost/team/wso2am:t3";
+    let out_of = ["apply", &image, "hotfixes", "--output", "docker", "-t", third];
+    scenario.run(&out_of).succeeds();
+    let layers = |tag: &str| strings(&podman.inspect(tag)["RootFS"]["Layers"]);
+    assert_eq!(layers(second), layers(third));
+    assert_eq!(layers(second).len(), layers(TAG).len() + 1);
+    let file = podman.mount(second).root.join(HOME).join("bin/README.txt");
+    let new = std::fs::read_to_string(&file).expect("there");
+    assert_ne!(old, new);
+    assert_eq!(new.trim(), "How to start the server, corrected.");
+    let metadata = file.metadata().expect("there");
+    assert_eq!((metadata.uid(), metadata.gid()), (10001, 10001));
+    assert_eq!(podman.run(&["ps", "--all", "--quiet"]), "", "no container is left");
+}
