@@ -73,21 +73,38 @@ impl Engine {
                 image
             }
         };
+        let digest = repository_digest(&image, reference);
+        self.describe(image, reference.to_string(), digest).await
+    }
+
+    /// The image `id`, by no name of a registry.
+    ///
+    /// # Errors
+    /// [`Error::NotConfirmed`] where there is none.
+    pub async fn image(&self, id: &str) -> Result<BaseImage> {
+        let missing =
+            || Error::NotConfirmed { action: format!("keep the image {id}"), reason: "it is not there".to_owned() };
+        let image = self.inspect(id).await?.ok_or_else(missing)?;
+        self.describe(image, id.to_owned(), None).await
+    }
+
+    async fn describe(&self, image: ImageInspect, name: String, digest: Option<String>) -> Result<BaseImage> {
         let platform = platform_of(&image);
         let id = image.id.clone().unwrap_or_default();
         let diff_ids = image.root_fs.clone().and_then(|fs| fs.layers).unwrap_or_default();
         let history =
-            self.docker.image_history(&id).await.map_err(Error::engine(format!("read the history of {reference}")))?;
+            self.docker.image_history(&id).await.map_err(Error::engine(format!("read the history of {name}")))?;
+        let history = base_history(history, diff_ids.len(), &name);
         Ok(BaseImage {
-            name: reference.to_string(),
-            digest: Some(repository_digest(&image, reference).unwrap_or_else(|| id.clone())),
+            name,
+            digest: Some(digest.unwrap_or_else(|| id.clone())),
             platform,
             config: image
                 .config
                 .and_then(|config| serde_json::to_value(config).ok())
                 .and_then(into_object)
                 .unwrap_or_default(),
-            history: base_history(history, diff_ids.len(), reference),
+            history,
             diff_ids,
             size: image.size.and_then(|size| size.try_into().ok()).unwrap_or_default(),
             source: Source::Engine { engine: self.clone(), id },
@@ -259,9 +276,9 @@ fn into_object(value: Value) -> Option<Map<String, Value>> {
 
 /// The engine tells the history newest first and leaves out which entries have no layer. Where sizes do not tell
 /// either, a line for each layer says where it is from.
-fn base_history(items: Vec<ImageHistoryResponseItem>, layers: usize, reference: &ImageRef) -> Vec<Value> {
+fn base_history(items: Vec<ImageHistoryResponseItem>, layers: usize, name: &str) -> Vec<Value> {
     if items.iter().filter(|item| item.size > 0).count() != layers {
-        return vec![json!({ "created_by": format!("layer of {reference}") }); layers];
+        return vec![json!({ "created_by": format!("layer of {name}") }); layers];
     }
     let entry = |item: ImageHistoryResponseItem| {
         let mut entry = json!({ "created_by": item.created_by, "comment": item.comment });

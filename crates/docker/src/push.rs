@@ -61,7 +61,7 @@ fn digest_in(status: &str) -> Option<String> {
 }
 
 /// Asked of the image, not of its name: that can have become another's since. Podman does not list what it pushed, so
-/// there the registry is asked which image it is.
+/// there the registry is asked which image it is; and whether it has it at all it is asked in any case.
 async fn confirm(
     engine: &Engine,
     id: &str,
@@ -71,19 +71,33 @@ async fn confirm(
 ) -> Result<()> {
     let image = engine.inspect(id).await?;
     let digests = image.and_then(|image| image.repo_digests).unwrap_or_default();
-    if digests.iter().any(|known| known.split_once('@').is_some_and(|(_, known)| known == digest)) {
-        return Ok(());
-    }
-    let repository = Repository::open(reference, credentials, Access::Pull, &[]).await?;
-    let manifest = repository.manifest(digest).await?;
-    let manifest = manifest.and_then(|raw| serde_json::from_slice::<Manifest>(&raw.bytes).ok());
-    if manifest.is_some_and(|manifest| manifest.config.digest == id) {
+    let is_listed = digests.iter().any(|known| known.split_once('@').is_some_and(|(_, known)| known == digest));
+    let manifest = match manifest_of(reference, credentials, digest).await {
+        Ok(manifest) => manifest,
+        // The engine can have a way that we have not.
+        Err(error) if is_listed => {
+            debug!(error = &error as &dyn std::error::Error, "the registry cannot be asked for what was pushed");
+            return Ok(());
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(manifest) = manifest else {
+        return Err(not_confirmed(reference, format!("the registry has no {digest} afterwards")));
+    };
+    if is_listed || manifest.config.digest == id {
         return Ok(());
     }
     Err(not_confirmed(
         reference,
         format!("the registry took {digest}, which is not this image; did another run use the same tag?"),
     ))
+}
+
+/// What the registry has under `digest`.
+async fn manifest_of(reference: &ImageRef, credentials: &Credentials, digest: &str) -> Result<Option<Manifest>> {
+    let repository = Repository::open(reference, credentials, Access::Pull, &[]).await?;
+    let manifest = repository.manifest(digest).await?;
+    Ok(manifest.and_then(|raw| serde_json::from_slice(&raw.bytes).ok()))
 }
 
 fn not_confirmed(reference: &ImageRef, reason: impl Into<String>) -> Error {

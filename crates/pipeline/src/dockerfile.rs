@@ -52,18 +52,6 @@ pub(crate) fn method(request: &Request, file: &Path, product: &Product) -> Resul
             "leave --output away, or --dockerfile and give --base-image",
         ));
     }
-    let in_the_file = [
-        ("--entrypoint", request.entrypoint.is_some()),
-        ("--env", !request.env.is_empty()),
-        ("--product-home", request.product_home.is_some()),
-        ("--chown", request.chown.is_some()),
-    ];
-    if let Some((option, _)) = in_the_file.iter().find(|(_, is_given)| *is_given) {
-        return Err(Problem::new(
-            format!("{option} does nothing with --dockerfile: the Dockerfile says it"),
-            format!("leave {option} away, and put it in the Dockerfile (ENTRYPOINT, ENV, COPY --chown)"),
-        ));
-    }
     check_file(file)?;
     let folder = folder_of(file);
     check_workspace(request, folder)?;

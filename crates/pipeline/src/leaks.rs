@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use hotfix_docker::layer::{Content, Layer, Node};
 use memchr::memmem::Finder;
 use secrecy::ExposeSecret;
 use walkdir::WalkDir;
@@ -11,6 +12,7 @@ use walkdir::WalkDir;
 use crate::changes::{Change, PatchedProduct};
 use crate::credentials::Credentials;
 use crate::pack::{CONFIG_JSON, printable};
+use crate::request::Request;
 use crate::step::Problem;
 use crate::tree::Kind;
 
@@ -37,6 +39,12 @@ impl Secrets {
         Self(texts.map(|text| Finder::new(text.as_bytes()).into_owned()).collect())
     }
 
+    /// The password alone, where it is of six characters or more.
+    pub fn password(credentials: &Credentials) -> Self {
+        let nobody = Credentials { username: String::new(), ..credentials.clone() };
+        Self::new(&nobody, &[])
+    }
+
     /// Whether one of them is in `source`.
     pub(crate) fn are_in(&self, mut source: impl Read) -> io::Result<bool> {
         let overlap = self.0.iter().map(|finder| finder.needle().len()).max().unwrap_or_default();
@@ -52,6 +60,63 @@ impl Secrets {
             buffer.drain(..buffer.len().saturating_sub(overlap));
         }
     }
+}
+
+/// Looks for the password in what the user says of the image: all of that can be read in it.
+///
+/// # Errors
+/// Where it is there, naming the option.
+pub fn check_request(request: &Request, credentials: &Credentials) -> Result<(), Problem> {
+    let secrets = Secrets::password(credentials);
+    let options = [("--env", &request.env), ("--label", &request.labels), ("--build-arg", &request.build_args)];
+    let pairs = options.into_iter().flat_map(|(option, pairs)| pairs.iter().map(move |(_, value)| (option, value)));
+    let entrypoint = request.entrypoint.iter().flatten().map(|word| ("--entrypoint", word));
+    for (option, text) in pairs.chain(entrypoint) {
+        if secrets.are_in(text.as_bytes()).unwrap_or(true) {
+            return Err(Problem::new(
+                format!(
+                    "{option} holds the password of the update tool, and everybody who has the image could read it"
+                ),
+                "leave it away: the image needs no account of the vendor's",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Looks for the password in what would be sent to a builder.
+///
+/// # Errors
+/// Where it is there, naming the file, or a file cannot be read.
+pub fn check_context(context: &Layer, credentials: &Credentials) -> Result<(), Problem> {
+    let secrets = Secrets::password(credentials);
+    for (path, entry) in context.entries() {
+        let Node::File(content) = &entry.node else { continue };
+        let found = is_in(content.as_ref(), &secrets).map_err(|error| {
+            Problem::new(format!("{path} in the build context cannot be read"), "check its permissions").because(error)
+        })?;
+        if found {
+            return Err(Problem::new(
+                format!("{} in the build context holds the password of the update tool", printable(path)),
+                "move it elsewhere, or name it in the .dockerignore",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Content writes itself, and is searched by reading.
+fn is_in(content: &dyn Content, secrets: &Secrets) -> io::Result<bool> {
+    let (reader, mut writer) = io::pipe()?;
+    std::thread::scope(|scope| {
+        let writing = scope.spawn(move || content.copy_to(&mut writer));
+        let found = secrets.are_in(reader)?;
+        match writing.join() {
+            // Who has found it reads no further.
+            Ok(Err(error)) if !found => Err(error),
+            _ => Ok(found),
+        }
+    })
 }
 
 /// Looks through everything that would become the hotfix layer.

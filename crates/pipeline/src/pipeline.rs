@@ -4,6 +4,7 @@
 use crate::checksums::{InputDigests, read_inputs};
 use crate::credentials::Credentials;
 use crate::delivery::Destination;
+use crate::leaks;
 use crate::patching::Work;
 use crate::plan::Plan;
 use crate::pushing::{PushTarget, push_all, push_targets};
@@ -34,11 +35,14 @@ pub async fn prepare(
     credentials: Option<Credentials>,
     recorder: &mut Recorder,
 ) -> Result<Prepared, Failure> {
+    if let Some(credentials) = &credentials {
+        recorder.check(Step::ValidateInputs, || leaks::check_request(&plan.request, credentials))?;
+    }
     let destination = recorder.look_ahead(Step::BuildImage, async |_| Destination::connect(&plan).await).await?;
     let workspace = recorder.step(Step::ValidateInputs, || {
         Workspace::create(plan.request.workspace.as_deref(), plan.request.keep_workspace)
     })?;
-    let recipe = Recipe::prepare(&plan, &destination, &workspace, recorder).await?;
+    let recipe = Recipe::prepare(&plan, &destination, &workspace, credentials.as_ref(), recorder).await?;
     let push_targets = recorder.look_ahead(Step::PushImage, async |_| push_targets(&plan, &destination).await).await?;
     let digests = recorder.look_ahead(Step::ValidateInputs, async |_| read_inputs(&plan, &workspace).await).await?;
     recorder.inputs(plan.hotfixes.as_slice(), &digests);

@@ -9,11 +9,13 @@ use tokio_util::sync::CancellationToken;
 use crate::below::Below;
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
-use crate::credentials;
+use crate::credentials::{self, Credentials};
 use crate::delivery::{Destination, Guard, TagGuard};
 use crate::dockerfile::DockerfileRecipe;
+use crate::engine_problem::engine_problem;
 use crate::image::assemble;
 use crate::layers::{hotfix_layer, product_layer};
+use crate::leaks;
 use crate::patching::Work;
 use crate::placement::Placement;
 use crate::plan::{BasePlan, Method, Plan};
@@ -52,6 +54,7 @@ impl Recipe {
         plan: &Plan,
         destination: &Destination,
         workspace: &Workspace,
+        credentials: Option<&Credentials>,
         recorder: &mut Recorder,
     ) -> Result<Self, Failure> {
         match (&plan.method, destination) {
@@ -71,6 +74,9 @@ impl Recipe {
             }
             (Method::Dockerfile(file), Destination::Engine(engine)) => {
                 let context = recorder.check(Step::ValidateInputs, || DockerfileRecipe::check_context(plan, file))?;
+                if let Some(credentials) = credentials {
+                    recorder.check(Step::ValidateInputs, || leaks::check_context(&context.entries, credentials))?;
+                }
                 let find = async |cancel: CancellationToken| {
                     tokio::select! {
                         found = DockerfileRecipe::find(plan, file, &context, engine) => found,
@@ -148,6 +154,10 @@ impl Recipe {
             Self::Dockerfile(engine, recipe) => {
                 let guard = TagGuard::note(engine, &plan.tags).await?;
                 let built = recipe.build(plan, engine, digests, patched, cancel).await?;
+                if let Err(problem) = check_product(plan, engine, &built, patched).await {
+                    guard.undo(&built).await;
+                    return Err(problem);
+                }
                 guard.tag_unless_cancelled(&built, cancel).await?;
                 Ok((built, guard.into()))
             }
@@ -173,4 +183,30 @@ async fn product_on(plan: &Plan, base: BaseImage, tag: Option<&str>) -> Result<P
     let image = ProductImage::find(base, asked, Some(&plan.product), tag, plan.host).await?;
     image.check_is(&plan.product)?;
     Ok(image)
+}
+
+/// Whether an image by a Dockerfile holds the product with its hotfixes: the labels are going to say so.
+async fn check_product(
+    plan: &Plan,
+    engine: &Engine,
+    built: &BuiltImage,
+    patched: Option<&PatchedProduct>,
+) -> Result<(), Problem> {
+    let image = engine.image(&built.id).await.map_err(engine_problem)?;
+    let found = ProductImage::find(image, None, Some(&plan.product), None, plan.host).await;
+    let image = found.map_err(|problem| {
+        Problem::new(
+            "the image that the Dockerfile made holds no product, or more than one",
+            format!(
+                "copy {}/ from the build context into it, and set WSO2_SERVER_HOME to where it is",
+                plan.product.folder()
+            ),
+        )
+        .because(problem)
+    })?;
+    image.check_product(&plan.product)?;
+    match patched {
+        Some(product) => image.check_fixed(product).await,
+        None => Ok(()),
+    }
 }

@@ -187,10 +187,10 @@ pub struct ImageOptions {
     #[arg(long, value_name = "REF", help = format!("OS and Java to put the product on; scratch for none, oci:DIR[:TAG] for a layout [default: {DEFAULT_BASE_IMAGE}, with --output oci:DIR scratch]"))]
     base_image: Option<String>,
     /// An image that already holds the product, such as the vendor's own: only the hotfixes are added
-    #[arg(long, value_name = "REF", conflicts_with_all = ["base_image", "dockerfile", "vendor_image"])]
+    #[arg(long, value_name = "REF", conflicts_with_all = ["base_image", "dockerfile", "vendor_image", "chown"])]
     from_image: Option<String>,
     /// A Dockerfile of your own; its folder and the hotfixed <product>-<version>/ are the context
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["base_image", "vendor_image"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["base_image", "vendor_image", "entrypoint", "env", "product_home", "chown"])]
     dockerfile: Option<PathBuf>,
     /// A build argument of the Dockerfile; without a value, that of the environment; can be given many times
     #[arg(long, value_name = "K[=V]", requires = "dockerfile", value_parser = build_arg)]

@@ -9,13 +9,14 @@ use hotfix_docker::oci_layout::{self, Labelled};
 use hotfix_docker::reference::ImageRef;
 use hotfix_docker::{Error, fetch, registry};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info};
+use tracing::{info, warn};
 
+use crate::engine_problem::engine_problem;
 use crate::host::{Host, UPDATE_TOOLS};
 use crate::plan::split_layout;
 use crate::product_image::ProductImage;
 use crate::registry_hint::hint;
-use crate::step::{NO_PRODUCT, Problem, Step, USAGE};
+use crate::step::{Failure, NO_PRODUCT, Problem, Step, USAGE};
 
 pub use contents::{Applied, Contents, Labels, More};
 
@@ -47,10 +48,15 @@ pub async fn inspect(image: &str) -> Result<Contents, Failed> {
     })?;
     match in_engine(image, &reference).await {
         Ok(Some(contents)) => contents,
-        Ok(None) => in_registry(image, &reference).await,
+        Ok(None) => in_registry(image, &reference, "is not in the engine").await,
+        // Whoever names an engine wrongly is not helped by another answer.
+        Err(error @ (Error::Endpoint { .. } | Error::NoSuchContext { .. } | Error::Context { .. })) => {
+            Err((Step::BuildImage.exit_code(), engine_problem(error)))
+        }
         Err(error) => {
-            debug!(error = &error as &dyn std::error::Error, "the engine was not asked");
-            in_registry(image, &reference).await
+            let problem = engine_problem(error);
+            warn!("{}", Failure { step: Step::BuildImage, problem }.chain().join(": "));
+            in_registry(image, &reference, "was not looked for in the engine").await
         }
     }
 }
@@ -67,10 +73,10 @@ async fn in_engine(image: &str, reference: &ImageRef) -> Result<Option<Result<Co
     Ok(Some(by_files(image, labelled.id, "engine", base, reference.tag()).await))
 }
 
-async fn in_registry(image: &str, reference: &ImageRef) -> Result<Contents, Failed> {
+async fn in_registry(image: &str, reference: &ImageRef, elsewhere: &str) -> Result<Contents, Failed> {
     let unasked = |error| {
         let hint = hint(reference.registry(), &error);
-        let what = format!("{image} is not in the engine, and its registry cannot be asked");
+        let what = format!("{image} {elsewhere}, and its registry cannot be asked");
         (Step::PushImage.exit_code(), Problem::new(what, hint).because(error))
     };
     let credentials = credentials_for(reference.registry()).await.map_err(unasked)?;

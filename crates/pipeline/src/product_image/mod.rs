@@ -9,13 +9,14 @@ use hotfix_docker::base::BaseImage;
 use hotfix_docker::look::{FoundKind, FoundPaths};
 
 use crate::below::Below;
-use crate::changes::PatchedProduct;
+use crate::changes::{Change, PatchedProduct};
+use crate::checksums::digest_of_file;
 use crate::host::Host;
 use crate::pack::{CONFIG_JSON, PRODUCT_TXT, Product, Records, ancestors, printable, split_product};
 use crate::placement::{HOME_VARIABLE, Placement, VENDOR_HOME, home_in_image};
 use crate::plan::ToolSource;
 use crate::step::Problem;
-use crate::tree::BIN;
+use crate::tree::{BIN, Kind, Node};
 use crate::update_tool::SETUP_SCRIPT;
 
 /// An image that holds a product.
@@ -136,11 +137,11 @@ impl ProductImage {
         }
     }
 
-    /// Whether the image holds this product, at this level and without hotfixes.
+    /// Whether the image holds this product in this version.
     ///
     /// # Errors
     /// Where it does not.
-    pub fn check_is(&self, product: &Product) -> Result<(), Problem> {
+    pub fn check_product(&self, product: &Product) -> Result<(), Problem> {
         let hint = "give the image of the same product, version and update level as the pack";
         if (self.name(), self.version()) != (product.name.as_str(), product.version.as_str()) {
             return Err(Problem::new(
@@ -154,6 +155,16 @@ impl ProductImage {
                 hint,
             ));
         }
+        Ok(())
+    }
+
+    /// Whether the image holds this product, at this level and without hotfixes.
+    ///
+    /// # Errors
+    /// Where it does not.
+    pub fn check_is(&self, product: &Product) -> Result<(), Problem> {
+        self.check_product(product)?;
+        let hint = "give the image of the same product, version and update level as the pack";
         match self.update_level {
             Some(level) if level != product.update_level => {
                 return Err(Problem::new(
@@ -190,10 +201,16 @@ impl ProductImage {
         let found = self.base.look(&Vec::from_iter(paths)).await.map_err(|error| unreadable(&self.base, error))?;
         for path in changed.into_iter().filter(|path| *path != CONFIG_JSON) {
             let expected = product.pristine.digest(path).ok().flatten();
-            if let (Some(FoundKind::File { sha256, .. }), Some(expected)) =
-                (found.get(&self.placement.path(path)).map(|found| &found.kind), expected)
-                && *sha256 != expected
-            {
+            let is_no_folder = |above: &str| found.get(&self.placement.path(above)).is_some_and(|f| !f.is_directory());
+            // Below a link nothing is found; whoever makes the layer says so.
+            let Some(expected) = expected.filter(|_| !ancestors(path).any(is_no_folder)) else { continue };
+            let here = found.get(&self.placement.path(path)).map(|found| &found.kind);
+            let is_other = !matches!(here, Some(FoundKind::File { sha256, .. }) if *sha256 == expected);
+            // Of a file that has another name in another level, only the new one would take a place.
+            if here.is_none() || is_other && self.update_level.is_none() {
+                return Err(self.is_not_of_the_pack(path, here.is_none()));
+            }
+            if is_other {
                 tracing::warn!(
                     "the image {} has another {path} than the pack; the hotfix's takes its place",
                     self.base.name
@@ -201,6 +218,45 @@ impl ProductImage {
             }
         }
         Ok(Below::of_image(&found, &self.placement))
+    }
+
+    /// Whether an image that somebody else's recipe made has what the hotfixes changed. Warns of files that the recipe
+    /// has replaced or left out.
+    ///
+    /// # Errors
+    /// Where a file is in it as it was before the hotfixes.
+    pub async fn check_fixed(&self, product: &PatchedProduct) -> Result<(), Problem> {
+        let paths = product.changes.keys().map(|path| self.placement.path(path));
+        let found = self.base.look(&Vec::from_iter(paths)).await.map_err(|error| unreadable(&self.base, error))?;
+        for (path, change) in &product.changes {
+            let here = match found.get(&self.placement.path(path)).map(|found| &found.kind) {
+                Some(FoundKind::File { sha256, .. }) => Some(*sha256),
+                _ => None,
+            };
+            let (Change::Present { node: Node { kind: Kind::File, .. }, .. } | Change::Removed) = change else {
+                continue;
+            };
+            let before = product.pristine.digest(path).ok().flatten();
+            let after = digest_of_file(&product.home.join(path)).ok();
+            if here.is_some() && here == before && before != after {
+                return Err(Problem::new(
+                    format!("{} is in the image as it was before the hotfixes", printable(path)),
+                    "see to it that the Dockerfile takes the product from its build context, <product>-<version>/",
+                ));
+            }
+            if here != after {
+                tracing::warn!("{} is not in the image as the hotfixes left it", printable(path));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_not_of_the_pack(&self, path: &str, is_missing: bool) -> Problem {
+        let what = if is_missing { "lacks" } else { "does not say its update level, and has another" };
+        Problem::new(
+            format!("the image {} {what} {}, which a hotfix changes in the pack", self.base.name, printable(path)),
+            "give an image that was made from this pack: on another one the fix would not be whole",
+        )
     }
 
     fn check_clean(&self) -> Result<(), Problem> {
@@ -233,10 +289,16 @@ async fn search(base: &BaseImage) -> Result<String, Problem> {
     match homes.as_slice() {
         [] => Err(no_product(base)),
         [home] => Ok((*home).to_owned()),
-        several => Err(Problem::new(
-            format!("the image {} holds more than one product: in /{}", base.name, printable(&several.join(", /"))),
-            "say which with --product-home",
-        )),
+        several => {
+            let mut vendors = several.iter().filter(|home| home.starts_with(&format!("{VENDOR_HOME}/")));
+            if let (Some(home), None) = (vendors.next(), vendors.next()) {
+                return Ok((*home).to_owned());
+            }
+            Err(Problem::new(
+                format!("the image {} holds more than one product: in /{}", base.name, printable(&several.join(", /"))),
+                "for apply and plan, --product-home says which",
+            ))
+        }
     }
 }
 

@@ -81,6 +81,19 @@ fn flags_are_on_or_off_and_the_stronger_off_wins() {
 }
 
 #[test]
+fn an_image_as_pack_makes_room_too() {
+    let original = Scenario::new().args(["--through", "0"]);
+    original.apply().succeeds();
+    let image = format!("oci:{}", original.path("image").display());
+    let scenario = Scenario::like(&original)
+        .with_image(&image)
+        .with_file("hotfix.toml", "base-image = \"scratch\"\nchown = \"1:1\"\n");
+    let scenario = scenario.env("HOTFIX_DOCKERFILE", "nowhere");
+    let run = scenario.plan();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+}
+
+#[test]
 fn a_weaker_rival_makes_room() {
     let scenario = with_file("repository = 'file/x'").args(["-t", "typed:1"]);
     assert_eq!(tags(&scenario), ["typed:1"]);

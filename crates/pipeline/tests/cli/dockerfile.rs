@@ -11,6 +11,7 @@ use crate::support::engine::{self, Base, docker, try_docker};
 use crate::support::recipe::{BUILDERS, Recipe};
 use crate::support::registry::Registry;
 use crate::support::scenario::{PASSWORD, USERNAME};
+use crate::support::vendor::VendorImage;
 
 const SIMPLE: &str = "FROM BASE\nARG WSO2_SERVER_NAME\nARG WSO2_SERVER_VERSION\nCOPY ${WSO2_SERVER_NAME}-${WSO2_SERVER_VERSION} /product\n";
 
@@ -173,7 +174,7 @@ fn a_private_image_of_another_stage_is_pulled_with_the_users_credentials() {
     let private = format!("{}/team/tools:1", registry.host);
     let config = registry.docker_config(user, password);
     for builder in BUILDERS {
-        let dockerfile = format!("FROM {private} AS tools\nFROM BASE\nCOPY --from=tools /bin/busybox /from-tools\n");
+        let dockerfile = format!("FROM {private} AS tools\n{SIMPLE}COPY --from=tools /bin/busybox /from-tools\n");
         let recipe = Recipe::new(&format!("recipe-private-{builder}"), &dockerfile).env("DOCKER_BUILDKIT", builder);
         let denied = recipe.apply().fails(8, "build-image");
         assert!(denied.stderr.contains(&private), "{}", denied.stderr);
@@ -331,8 +332,65 @@ fn options_that_contradict_a_dockerfile() {
     };
     with(&["--output", "oci:image"]).says("--dockerfile needs an engine").says("leave --output away");
     for option in [["--entrypoint", "[]"], ["--env", "A=1"], ["--product-home", "/p"], ["--chown", "1:1"]] {
-        with(&option).says(option[0]).says("put it in the Dockerfile");
+        let arguments = ["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes", "--dockerfile", "recipe/Dockerfile"];
+        let run = scenario.run(&[arguments.as_slice(), &option].concat()).leaves_nothing();
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        run.says("cannot be used with").says(option[0]).says("--dockerfile");
     }
+}
+
+#[test]
+fn an_image_without_the_fix_never_passes_for_one_with_it() {
+    if !engine::is_there() {
+        return;
+    }
+    let vendor = VendorImage::of(&Scenario::new());
+    let unfixed = format!("FROM {}\n", vendor.name);
+    let part = SIMPLE.replace("WSO2_SERVER_VERSION} /product", "WSO2_SERVER_VERSION}/bin /product");
+    let undone = SIMPLE.to_owned() + "COPY old.txt /product/bin/README.txt\n";
+    let original = "How to start the server.\n";
+    for (test, dockerfile, words) in [
+        ("none", "FROM BASE\nCOPY old.txt /x\n", "holds no product"),
+        ("part", &part, "holds no product"),
+        ("unfixed", &unfixed, "is in the image as it was before the hotfixes"),
+        ("undone", &undone, "bin/README.txt is in the image as it was before the hotfixes"),
+    ] {
+        for builder in BUILDERS {
+            let recipe = Recipe::new(&format!("recipe-{test}-{builder}"), dockerfile).env("DOCKER_BUILDKIT", builder);
+            let recipe = recipe.file("old.txt", original);
+            recipe.apply().fails(8, "build-image").says(words);
+            recipe.is_not_there();
+        }
+    }
+}
+
+#[test]
+fn a_file_that_the_recipe_replaced_is_warned_of() {
+    if !engine::is_there() {
+        return;
+    }
+    let dockerfile = SIMPLE.to_owned() + "COPY ours.txt /product/bin/README.txt\n";
+    let recipe = Recipe::new("recipe-replaced", &dockerfile).file("ours.txt", "ours");
+    recipe.apply().succeeds().says("bin/README.txt is not in the image as the hotfixes left it");
+    assert_eq!(recipe.run(&["cat", "/product/bin/README.txt"]), "ours");
+}
+
+#[test]
+fn the_password_is_not_sent_to_a_builder() {
+    if !engine::is_there() {
+        return;
+    }
+    let recipe = Recipe::new("recipe-password", SIMPLE).file("secrets/pw", &format!("{PASSWORD}\n"));
+    recipe
+        .apply()
+        .fails(4, "validate-inputs")
+        .says("secrets/pw in the build context holds the password of the update tool")
+        .says(".dockerignore")
+        .does_not_say(PASSWORD);
+    recipe.file(".dockerignore", "secrets\n").apply().succeeds();
+    let argument = format!("X={PASSWORD}");
+    let recipe = Recipe::new("recipe-argument", SIMPLE).args(["--build-arg", &argument]);
+    recipe.apply().fails(4, "validate-inputs").says("--build-arg holds the password").does_not_say(PASSWORD);
 }
 
 #[test]

@@ -257,16 +257,16 @@ fn an_image_without_a_product_or_with_two() {
     scenario.apply().fails(4, "validate-inputs").says("holds no product");
 
     let scenario = Scenario::new();
-    let twice =
-        DOCKERFILE.replace("ENV WSO2", "COPY home /opt\nENV X").replace("=/home/wso2carbon/wso2am-4.1.0 ", "=x ");
+    let twice = DOCKERFILE.replace("home /home/wso2carbon\n", "home /srv\nCOPY home /opt\n");
+    let twice = twice.replace("WSO2_SERVER_HOME=/home/wso2carbon/wso2am-4.1.0 ", "");
     let twice = VendorImage::by(&scenario, "4.1.0.10", &twice, |_| {});
     let image = Scenario::like(&scenario).with_image(&twice.name).args(["--output", "docker", "-t", &tag.0]);
     image.apply().fails(4, "validate-inputs").says("holds more than one product").says("/opt/wso2am-4.1.0");
     let chosen = image.args(["--product-home", "/opt/wso2am-4.1.0"]);
     chosen.apply().succeeds();
     assert_eq!(tag.run(&["cat", "/opt/wso2am-4.1.0/bin/README.txt"]), "How to start the server, corrected.");
-    let wrong = on(&twice, &tag, scenario).args(["--product-home", "/srv"]);
-    wrong.apply().fails(4, "validate-inputs").says("holds no product in /srv");
+    let wrong = on(&twice, &tag, scenario).args(["--product-home", "/var"]);
+    wrong.apply().fails(4, "validate-inputs").says("holds no product in /var");
 }
 
 #[test]
@@ -295,6 +295,30 @@ fn a_file_that_the_images_maker_changed_is_warned_of() {
     });
     on(&vendor, &tag, scenario).apply().succeeds().says("has another bin/README.txt than the pack");
     assert_eq!(tag.run(&["cat", &format!("{HOME}/bin/README.txt")]), "How to start the server, corrected.");
+}
+
+#[test]
+fn an_image_that_was_not_made_from_the_pack_is_refused() {
+    if !engine::is_there() {
+        return;
+    }
+    let tag = Tag::new("other");
+    let scenario = Scenario::new();
+    let jar = "home/wso2am-4.1.0/repository/components/plugins/org.example.a_1.0.0.jar";
+    let renamed = VendorImage::by(&scenario, "4.1.0.10", DOCKERFILE, |context| {
+        fs::rename(context.join(jar), context.join(jar.replace("1.0.0", "0.9.9"))).expect("there");
+    });
+    let zip = on(&renamed, &tag, Scenario::like(&scenario));
+    zip.apply()
+        .fails(8, "build-image")
+        .says("lacks repository/components/plugins/org.example.a_1.0.0.jar, which a hotfix changes in the pack");
+    tag.is_not_there();
+    let unknown = VendorImage::by(&scenario, "4.2.0.10", DOCKERFILE, |context| {
+        fs::write(context.join("home/wso2am-4.1.0/bin/README.txt"), "ours").expect("writable");
+    });
+    let zip = on(&unknown, &tag, scenario);
+    zip.apply().fails(8, "build-image").says("does not say its update level, and has another bin/README.txt");
+    tag.is_not_there();
 }
 
 #[test]
@@ -375,7 +399,6 @@ fn from_a_registry_to_a_registry_without_an_engine() {
 #[test]
 fn what_does_not_go_with_an_image_that_holds_the_product() {
     for (arguments, words) in [
-        (vec!["--chown", "1:1", "--from-image", "oci:x"], "--chown does not go with an image that holds the product"),
         (vec!["--from-image", "scratch"], "scratch is no image that holds a product"),
         (vec!["--from-image", "UPPER"], "the name of the image cannot be used"),
         (vec!["--from-image", "oci:nowhere"], "cannot be used"),

@@ -73,6 +73,31 @@ fn straight_from_a_registry_too() {
 }
 
 #[test]
+fn an_engine_that_cannot_be_asked_is_said() {
+    let scenario = Scenario::new().env("DOCKER_HOST", "unix:///nowhere.sock");
+    let run = scenario.run(&["inspect", "127.0.0.1:1/x:y"]);
+    assert_eq!(run.code, Some(9));
+    run.says("no Docker engine answers at unix:///nowhere.sock")
+        .says("127.0.0.1:1/x:y was not looked for in the engine");
+    let scenario = Scenario::new().env("DOCKER_HOST", "").env("DOCKER_CONTEXT", "nope");
+    let run = scenario.run(&["inspect", "127.0.0.1:1/x:y"]);
+    assert_eq!(run.code, Some(8), "{}", run.stderr);
+    run.says("nope").says("  next: ");
+}
+
+#[test]
+fn the_vendors_place_goes_before_others() {
+    if !engine::is_there() {
+        return;
+    }
+    let scenario = Scenario::new();
+    let twice =
+        DOCKERFILE.replace("ENV WSO2", "COPY home /opt\nENV X").replace("=/home/wso2carbon/wso2am-4.1.0 ", "=x ");
+    let twice = VendorImage::by(&scenario, "4.1.0.10", &twice, |_| {});
+    assert_eq!(json(&scenario, &twice.name)["product_home"], "/home/wso2carbon/wso2am-4.1.0");
+}
+
+#[test]
 fn no_product_at_all() {
     if !engine::is_there() {
         return;

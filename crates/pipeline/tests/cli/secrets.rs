@@ -100,3 +100,15 @@ echo "{{ \"username\": \"$UPDATE_TOOL_USERNAME\", \"n\": \"$n\", \"service\": {{
     assert!(!text.contains(TOKEN));
     assert!(!image.layer_bytes(1).windows(TOKEN.len()).any(|window| window == TOKEN.as_bytes()));
 }
+
+#[test]
+fn the_password_is_in_nothing_that_is_said_of_the_image() {
+    let json = serde_json::json!([PASSWORD]).to_string();
+    for (option, value) in
+        [("--env", format!("X={PASSWORD}")), ("--label", format!("x={PASSWORD}")), ("--entrypoint", json)]
+    {
+        let scenario = Scenario::new().args([option, &value]);
+        let run = scenario.apply().fails(4, "validate-inputs");
+        run.says(&format!("{option} holds the password of the update tool")).does_not_say(PASSWORD);
+    }
+}

@@ -17,6 +17,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches, Parser};
 
 use super::args::{Cli, Talk};
+use crate::source::IMAGE_PREFIX;
 use crate::step::Problem;
 use environment::{Environment, variable};
 use options::Options;
@@ -129,7 +130,11 @@ fn given(path: &[&str], matches: &ArgMatches) -> BTreeSet<String> {
     let given = command
         .get_arguments()
         .filter(|arg| matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine));
-    given.filter_map(options::setting_name).map(str::to_owned).collect()
+    // PACK as an image is both pack and `--from-image`, and what is no match for that is none for it.
+    let is_image = |pack: &PathBuf| pack.to_str().is_some_and(|pack| pack.starts_with(IMAGE_PREFIX));
+    let pack = matches.try_get_one::<PathBuf>("pack").ok().flatten();
+    let from_image = pack.is_some_and(is_image).then(|| "from-image".to_owned());
+    given.filter_map(options::setting_name).map(str::to_owned).chain(from_image).collect()
 }
 
 /// Settings from everywhere, the stronger first, and what is wrong with others.
