@@ -1,5 +1,8 @@
 //! Step 8: a real registry, with and without a password.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
 use crate::support::Scenario;
 use crate::support::engine::{self, Base, docker, try_docker};
 use crate::support::registry::Registry;
@@ -251,4 +254,38 @@ fn when_a_later_tag_cannot_be_pushed_an_earlier_one_is_put_back() {
     assert!(stderr.contains("prod names again what it named before"), "{stderr}");
     assert_eq!(first.digest_of("team/wso2am", "prod"), before);
     docker(&["rmi", &earlier]);
+}
+
+/// A way to `registry` on which it knows no manifest by its digest, as if it had lost each.
+fn forgetful(registry: &Registry) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let (host, target) = (listener.local_addr().expect("bound").to_string(), registry.host.clone());
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().filter_map(Result::ok) {
+            let mut server = TcpStream::connect(&target).expect("the registry answers");
+            let (mut answers, mut to_client) =
+                (server.try_clone().expect("a socket"), client.try_clone().expect("a socket"));
+            std::thread::spawn(move || std::io::copy(&mut answers, &mut to_client));
+            std::thread::spawn(move || {
+                let mut buffer = [0; 64 * 1024];
+                while let Ok(read @ 1..) = client.read(&mut buffer) {
+                    let asked = String::from_utf8_lossy(&buffer[..read.min(200)]).into_owned();
+                    if asked.starts_with("GET ") && asked.contains("/manifests/sha256:") {
+                        let _ = client.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n");
+                    } else if server.write_all(&buffer[..read]).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    host
+}
+
+#[test]
+fn a_registry_that_keeps_nothing_is_not_believed() {
+    let Some(registry) = open_registry() else { return };
+    let push = Push::to_host(&forgetful(&registry), "lost", Scenario::new());
+    push.apply().fails(9, "push-image").says("the registry has no sha256:").says("afterwards");
+    push.is_not_there();
 }
