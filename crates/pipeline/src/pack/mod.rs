@@ -3,12 +3,13 @@
 mod directory;
 mod extract;
 mod name;
+mod reader;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -18,9 +19,10 @@ use crate::step::Problem;
 
 pub(crate) use directory::stays_inside;
 pub use directory::{Node, NodeKind, ancestors, entry_time};
-pub(crate) use extract::settle;
+pub(crate) use extract::settle_path;
 pub use name::PackName;
 pub(crate) use name::{safe_name, split_product};
+use reader::{Entries, Place};
 
 /// Where the product says what it is. Missing or altered, the update tool does not know the product.
 pub const PRODUCT_TXT: &str = "updates/product.txt";
@@ -86,7 +88,7 @@ pub struct ProductPack {
     pub product: Product,
     /// Everything in the product's folder, by path from there; folders that the zip implies are there too.
     pub nodes: Arc<BTreeMap<String, Node>>,
-    archive: Arc<Mutex<ZipArchive<File>>>,
+    entries: Entries,
 }
 
 impl ProductPack {
@@ -98,18 +100,18 @@ impl ProductPack {
     pub fn open(path: &Path, max_unpacked_size: u64) -> Result<Self, Problem> {
         let file = open_file(path)?;
         let bytes = file.metadata().map_err(|error| unreadable(path).because(error))?.len();
-        let mut archive = ZipArchive::new(file).map_err(|error| {
+        let file = Arc::new(file);
+        let mut archive = ZipArchive::new(Place::new(Arc::clone(&file))).map_err(|error| {
             let hint = "download the pack again, and compare its size and checksum with the vendor's";
             Problem::new(format!("{} is not a zip, or is cut short", path.display()), hint).because(error)
         })?;
         let (folder, nodes) = directory::read(path, &mut archive, max_unpacked_size)?;
-        let archive = Arc::new(Mutex::new(archive));
         let mut pack = Self {
             path: path.to_owned(),
             bytes,
             product: Product { name: String::new(), version: String::new(), update_level: 0 },
             nodes: Arc::new(nodes),
-            archive,
+            entries: Entries::new(file, archive.metadata()),
         };
         pack.product = pack.identify(&folder)?;
         Ok(pack)
@@ -202,17 +204,7 @@ impl ProductPack {
     /// # Errors
     /// Where the zip is damaged there, or `out` fails.
     pub fn copy_entry(&self, index: usize, out: &mut dyn Write) -> io::Result<()> {
-        let mut archive = self.archive.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let mut entry = archive.by_index(index)?;
-        let declared = entry.size();
-        let copied = io::copy(&mut (&mut entry).take(declared.saturating_add(1)), out)?;
-        if copied != declared {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("it unpacks to {copied} bytes or more where the directory says {declared}"),
-            ));
-        }
-        Ok(())
+        self.entries.copy(index, out)
     }
 
     /// Bytes of all files when unpacked.

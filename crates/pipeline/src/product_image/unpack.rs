@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ProductImage;
 use crate::checksums::{HashWriter, Sha256Digest};
-use crate::pack::{CONFIG_JSON, LOGS, Node, NodeKind, ancestors, printable, safe_name, settle, stays_inside};
+use crate::pack::{CONFIG_JSON, LOGS, Node, NodeKind, ancestors, printable, safe_name, settle_path, stays_inside};
 use crate::pristine::Pristine;
 use crate::step::Problem;
 
@@ -90,7 +90,7 @@ impl Unpack {
         // Set-user-id is dropped, as in packs.
         let node = Node { kind, mode: metadata.mode & 0o1777, mtime: metadata.mtime };
         if matches!(node.kind, NodeKind::File { .. }) {
-            settle(&self.home.join(path), &node)?;
+            settle_path(&self.home.join(path), &node)?;
         }
         self.nodes.insert(path.to_owned(), node);
         Ok(())
@@ -181,7 +181,7 @@ impl Unpack {
 
     fn finish(self) -> io::Result<Pristine> {
         for (path, node) in self.nodes.iter().rev().filter(|(_, node)| node.kind == NodeKind::Directory) {
-            settle(&self.home.join(path), node)?;
+            settle_path(&self.home.join(path), node)?;
         }
         let config = match self.nodes.contains_key(CONFIG_JSON) {
             true => Some(fs::read(self.home.join(CONFIG_JSON))?),
