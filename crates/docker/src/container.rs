@@ -62,9 +62,7 @@ impl NeverStarted {
 
     /// Whether [`NeverStarted::archive`] tells whose the files are. Podman gives everything to the user of the container.
     pub(crate) async fn archive_tells_owners(&self) -> Result<bool> {
-        let version = self.engine.docker.version().await.map_err(Error::engine("say its version"))?;
-        let mut components = version.components.unwrap_or_default().into_iter();
-        Ok(!components.any(|component| component.name.contains("Podman")))
+        Ok(!self.engine.is_podman().await?)
     }
 
     /// What is at `path` (from the image's root) as a tar: a file, or a folder with all that is in it.

@@ -149,6 +149,23 @@ impl Engine {
         })
     }
 
+    pub(crate) async fn is_podman(&self) -> Result<bool> {
+        let version = self.docker.version().await.map_err(Error::engine("say its version"))?;
+        let mut components = version.components.unwrap_or_default().into_iter();
+        Ok(components.any(|component| component.name.contains("Podman")))
+    }
+
+    /// Whether it takes an archive without the layers that it has. Podman does not, and neither does Docker where
+    /// containerd keeps the images: that one can fail without saying so.
+    pub(crate) async fn takes_thin_images(&self) -> Result<bool> {
+        if self.is_podman().await? {
+            return Ok(false);
+        }
+        let info = self.docker.info().await.map_err(Error::engine("say how it keeps images"))?;
+        let status = info.driver_status.unwrap_or_default();
+        Ok(!status.iter().flatten().any(|word| word.starts_with("io.containerd.snapshotter")))
+    }
+
     /// Gives the image `id` the name `reference`, in place of what had it before.
     ///
     /// # Errors

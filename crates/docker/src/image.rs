@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::base::BaseImage;
-use crate::layer::{Layer, LayerId};
+use crate::layer::{Blob, Layer, LayerId};
 
 /// What an image has beside its files.
 #[derive(Debug, Clone, Default)]
@@ -40,6 +40,8 @@ pub struct BuiltImage {
     pub digest: Option<String>,
     /// The layers that were added to the base, lowest first.
     pub layers: Vec<LayerId>,
+    /// The same layers compressed, where we did that; else none.
+    pub blobs: Vec<Blob>,
 }
 
 impl Image {

@@ -57,6 +57,11 @@ impl FileContent {
         let size = path.symlink_metadata()?.len();
         Ok(Self { path, size })
     }
+
+    /// The file at `path`, which is known to be of `size` bytes; where it is not, writing it fails.
+    pub fn of_size(path: PathBuf, size: u64) -> Self {
+        Self { path, size }
+    }
 }
 
 impl Content for FileContent {
@@ -124,22 +129,43 @@ pub struct LayerId {
     pub size: u64,
 }
 
+/// A layer as it is stored and sent: compressed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blob {
+    /// Digest of the compressed tar, `sha256:…`.
+    pub digest: String,
+    /// Length of the compressed tar, in bytes.
+    pub size: u64,
+}
+
+/// What is known of a layer that was written before, by whomever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownLayer {
+    /// The layer itself.
+    pub id: LayerId,
+    /// Its compressed form, where it was ever compressed.
+    pub blob: Option<Blob>,
+}
+
 /// The files of a layer, by path.
 #[derive(Debug, Clone, Default)]
 pub struct Layer {
     /// What `docker history` says of it.
     pub history: String,
+    /// What writing it would give, where that is known: whoever has it already need not be sent it.
+    pub known: Option<KnownLayer>,
     entries: BTreeMap<String, Entry>,
 }
 
 impl Layer {
     /// A layer without entries.
     pub fn new(history: impl Into<String>) -> Self {
-        Self { history: history.into(), entries: BTreeMap::new() }
+        Self { history: history.into(), known: None, entries: BTreeMap::new() }
     }
 
     /// Puts an entry at `path` (relative to the root of the image, `/` between names), in place of an earlier one.
     pub fn insert(&mut self, path: impl Into<String>, entry: Entry) {
+        self.known = None;
         let path = path.into();
         debug_assert!(!path.starts_with('/') && !path.ends_with('/') && !path.is_empty());
         self.entries.insert(path, entry);
@@ -147,6 +173,7 @@ impl Layer {
 
     /// Lays `upper` over this, as an image does: what is in it counts, and its deletions delete.
     pub fn lay_over(&mut self, upper: Self) {
+        self.known = None;
         for (path, entry) in upper.entries {
             if !matches!(entry.node, Node::Directory) {
                 let below = format!("{path}/");

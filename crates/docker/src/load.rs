@@ -1,7 +1,8 @@
 //! An image into the engine through `POST /images/load`.
 //!
-//! The archive is streamed as it is made, with layers that the engine has left out ("thin"). An engine that insists
-//! on every layer gets the base back that it just gave us. Either way what counts is what the engine holds afterwards.
+//! The archive is streamed as it is made, with layers that the engine has left out ("thin"): those of the base, and those
+//! that are known and that it may have from an earlier image. An engine that lacks one, or insists on every layer, says so
+//! and gets more. Either way what counts is what the engine holds afterwards.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -22,30 +23,40 @@ use crate::layer::{LayerId, write_file, write_file_header};
 use crate::pipe::{PipeWriter, pipe};
 use crate::{Error, Result};
 
-/// Whether the base's layers travel along.
+/// Which layers travel along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BaseLayers {
-    /// Left out: the engine has them.
-    Omitted,
-    /// Sent, for engines that want every layer in the archive.
-    Sent,
+pub enum Sent {
+    /// Those that are not known.
+    New,
+    /// All but the base's.
+    Own,
+    /// All, for engines that want every layer in the archive.
+    All,
 }
 
-/// Loads `image`, without any tag; thin where that works.
+/// Loads `image`, without any tag; as thin as it works.
 ///
 /// # Errors
 /// [`Error::Cancelled`] when `cancel` was; otherwise what the engine said, or that it holds something else afterwards.
 pub async fn load(engine: &Engine, image: &Image, cancel: &CancellationToken) -> Result<BuiltImage> {
-    match load_with(engine, image, BaseLayers::Omitted, cancel).await {
-        Err(error) if is_refusal(&error) && !image.base.diff_ids.is_empty() => {
-            debug!(
-                error = &error as &dyn std::error::Error,
-                "the engine did not take the image without its base's layers"
-            );
-            load_with(engine, image, BaseLayers::Sent, cancel).await
-        }
-        outcome => outcome,
+    let mut ways = match engine.takes_thin_images().await? {
+        false => vec![Sent::All],
+        true if image.layers.iter().any(|layer| layer.known.is_some()) => vec![Sent::New, Sent::Own, Sent::All],
+        true => vec![Sent::Own, Sent::All],
+    };
+    if image.base.diff_ids.is_empty() && ways.len() > 1 {
+        ways.pop();
     }
+    let last = ways.pop().unwrap_or(Sent::All);
+    for sent in ways {
+        match load_with(engine, image, sent, cancel).await {
+            Err(error) if is_refusal(&error) => {
+                debug!(error = &error as &dyn std::error::Error, ?sent, "the engine wants more layers");
+            }
+            outcome => return outcome,
+        }
+    }
+    load_with(engine, image, last, cancel).await
 }
 
 /// Whether the engine has answered, and could answer otherwise to the whole image.
@@ -62,18 +73,13 @@ fn is_refusal(error: &Error) -> bool {
 ///
 /// # Errors
 /// As [`load`].
-pub async fn load_with(
-    engine: &Engine,
-    image: &Image,
-    base_layers: BaseLayers,
-    cancel: &CancellationToken,
-) -> Result<BuiltImage> {
-    let base = base_reader(image, base_layers);
+pub async fn load_with(engine: &Engine, image: &Image, sent: Sent, cancel: &CancellationToken) -> Result<BuiltImage> {
+    let base = base_reader(image, sent);
     let archived = image.clone();
-    let (written, said) = send(engine, cancel, move |out| write_archive(&archived, base, out)).await?;
+    let (written, said) = send(engine, cancel, move |out| write_archive(&archived, base, sent, out)).await?;
     let id = find(engine, &written.configuration_digest, &written.diff_ids, &said).await?;
-    debug!(layers = image.layers.len(), id, "loaded");
-    Ok(BuiltImage { id, digest: None, layers: written.layers })
+    debug!(layers = image.layers.len(), ?sent, id, "loaded");
+    Ok(BuiltImage { id, digest: None, layers: written.layers, blobs: Vec::new() })
 }
 
 /// Streams the archive that `write` makes, on a thread of its own, to the engine; returns what either had to say.
@@ -123,9 +129,9 @@ struct Written {
 }
 
 /// The engine's own archive of the base, as it streams it.
-fn base_reader(image: &Image, base_layers: BaseLayers) -> Option<Box<dyn Read + Send>> {
-    match (&image.base.source, base_layers) {
-        (Source::Engine { engine, id }, BaseLayers::Sent) => {
+fn base_reader(image: &Image, sent: Sent) -> Option<Box<dyn Read + Send>> {
+    match (&image.base.source, sent) {
+        (Source::Engine { engine, id }, Sent::All) => {
             let docker = engine.docker.clone();
             let id = id.clone();
             let stream = async_stream(docker, id);
@@ -163,7 +169,12 @@ fn send_archive<T>(
     }
 }
 
-fn write_archive(image: &Image, base: Option<Box<dyn Read + Send>>, out: &mut impl Write) -> io::Result<Written> {
+fn write_archive(
+    image: &Image,
+    base: Option<Box<dyn Read + Send>>,
+    sent: Sent,
+    out: &mut impl Write,
+) -> io::Result<Written> {
     let mut names = match (&image.base.source, base) {
         (_, Some(base)) => forward_base(base, out)?,
         (Source::Layout(layout), None) => {
@@ -185,8 +196,13 @@ fn write_archive(image: &Image, base: Option<Box<dyn Read + Send>>, out: &mut im
     let mut layers = Vec::new();
     for (index, layer) in image.layers.iter().enumerate() {
         let name = format!("layer-{index}.tar");
-        write_file_header(out, &name, layer.size())?;
-        layers.push(layer.write_to(&mut *out)?);
+        match &layer.known {
+            Some(known) if sent == Sent::New => layers.push(known.id.clone()),
+            _ => {
+                write_file_header(out, &name, layer.size())?;
+                layers.push(layer.write_to(&mut *out)?);
+            }
+        }
         names.push(name);
     }
     let configuration = image.configuration(&layers);

@@ -3,17 +3,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hotfix_docker::layer::WHITEOUT_PREFIX;
 use serde::Serialize;
 
-use crate::checksums::{Sha256Digest, digest_of_file};
+use crate::checksums::Sha256Digest;
+use crate::home::ProductHome;
 use crate::pack::{CONFIG_JSON, NodeKind, ancestors, printable};
 use crate::pristine::Pristine;
 use crate::scrub::{Private, scrub};
 use crate::step::Problem;
-use crate::tree::{self, Kind, Node, Tree};
+use crate::tree::{Kind, Node, Tree};
 
 /// What one hotfix did to the product's files and links; folders come and go with them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -35,7 +36,7 @@ impl Delta {
 /// What has happened to the product so far.
 #[derive(Debug)]
 pub struct Changes {
-    home: PathBuf,
+    home: Arc<ProductHome>,
     pristine: Pristine,
     private: Private,
     tree: Tree,
@@ -64,7 +65,7 @@ pub enum Change {
 #[derive(Debug)]
 pub struct PatchedProduct {
     /// Where the hotfixed product is.
-    pub home: PathBuf,
+    pub home: Arc<ProductHome>,
     /// What it was before.
     pub pristine: Pristine,
     /// Differences in the product's files, folders and links.
@@ -78,18 +79,10 @@ impl Changes {
     ///
     /// # Errors
     /// Where a file cannot be read.
-    pub fn begin(pristine: Pristine, home: &Path, private: Private) -> Result<Self, Problem> {
-        let tree = scan(home)?;
-        let config = read_config(home, &private)?;
-        Ok(Self {
-            home: home.to_owned(),
-            pristine,
-            private,
-            tree,
-            digests: BTreeMap::new(),
-            config,
-            touched: BTreeMap::new(),
-        })
+    pub fn begin(pristine: Pristine, home: Arc<ProductHome>, private: Private) -> Result<Self, Problem> {
+        let tree = scan(&home)?;
+        let config = read_config(&home, &private)?;
+        Ok(Self { home, pristine, private, tree, digests: BTreeMap::new(), config, touched: BTreeMap::new() })
     }
 
     /// Takes note of what happened since the last look, as none of a hotfix's doing.
@@ -139,7 +132,7 @@ impl Changes {
             if is_folder { &mut folders } else { list }.push(path.clone());
         }
         for path in delta.added.iter().filter(|path| after.get(*path).is_some_and(|node| node.kind == Kind::File)) {
-            let digest = digest_of_file(&self.home.join(path)).map_err(|error| self.unreadable(path, error))?;
+            let digest = self.home.digest(path).map_err(|error| self.unreadable(path, error))?;
             self.digests.insert(path.clone(), digest);
         }
         self.tree = after;
@@ -153,7 +146,7 @@ impl Changes {
         if old.kind != new.kind || old.mode != new.mode {
             self.digests.remove(path);
             if new.kind == Kind::File {
-                self.digests.insert(path.to_owned(), digest_of_file(&self.home.join(path))?);
+                self.digests.insert(path.to_owned(), self.home.digest(path)?);
             }
             return Ok(false);
         }
@@ -164,7 +157,7 @@ impl Changes {
             Some(digest) => Some(*digest),
             None => self.pristine.digest(path)?,
         };
-        let now = digest_of_file(&self.home.join(path))?;
+        let now = self.home.digest(path)?;
         self.digests.insert(path.to_owned(), now);
         Ok(known == Some(now))
     }
@@ -222,7 +215,7 @@ impl Changes {
 
     fn unreadable(&self, path: &str, error: io::Error) -> Problem {
         Problem::new(
-            format!("{} cannot be compared with the pack", self.home.join(path).display()),
+            format!("{} cannot be compared with the pack", self.home.path().join(path).display()),
             "check the workspace's disk",
         )
         .because(error)
@@ -241,19 +234,19 @@ fn check_names(changes: &BTreeMap<String, Change>) -> Result<(), Problem> {
     }
 }
 
-fn scan(home: &Path) -> Result<Tree, Problem> {
-    tree::scan(home).map_err(|error| {
-        Problem::new(format!("{} cannot be read", home.display()), "see the cause: the update tool left it so")
+fn scan(home: &ProductHome) -> Result<Tree, Problem> {
+    home.scan().map_err(|error| {
+        Problem::new(format!("{} cannot be read", home.path().display()), "see the cause: the update tool left it so")
             .because(error)
     })
 }
 
-fn read_config(home: &Path, private: &Private) -> Result<Option<Vec<u8>>, Problem> {
-    match std::fs::read(home.join(CONFIG_JSON)) {
+fn read_config(home: &ProductHome, private: &Private) -> Result<Option<Vec<u8>>, Problem> {
+    match home.read(CONFIG_JSON) {
         Ok(config) => scrub(&config, private).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Problem::new(
-            format!("{} cannot be read", home.join(CONFIG_JSON).display()),
+            format!("{} cannot be read", home.path().join(CONFIG_JSON).display()),
             "check the workspace's disk",
         )
         .because(error)),

@@ -7,6 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::blocking::blocking;
+use crate::cache::{Cache, pack_sha256};
 use crate::plan::Plan;
 use crate::source::Source;
 use crate::step::Problem;
@@ -22,10 +23,11 @@ pub struct InputDigests {
 }
 
 /// Checksums of pack and hotfixes, and copies of the hotfixes in the workspace: what is checked is what is applied.
-pub async fn read_inputs(plan: &Plan, workspace: &Workspace) -> Result<InputDigests, Problem> {
+pub async fn read_inputs(plan: &Plan, workspace: &Workspace, cache: Option<&Cache>) -> Result<InputDigests, Problem> {
     let source = plan.source.clone();
     let hotfixes = plan.hotfixes.as_slice().to_vec();
     let folder = workspace.hotfixes();
+    let cache = cache.cloned();
     blocking(move || {
         let failed = |path: &Path| {
             let what = format!("{} cannot be read or copied to the workspace", path.display());
@@ -37,7 +39,7 @@ pub async fn read_inputs(plan: &Plan, workspace: &Workspace) -> Result<InputDige
             sha256.push(hex_of(&folder.join(&hotfix.file)).map_err(failed(&hotfix.path))?);
         }
         let pack = match &source {
-            Source::Pack(pack) => hex_of(&pack.path).map_err(failed(&pack.path))?,
+            Source::Pack(pack) => pack_sha256(cache.as_ref(), &pack.path).map_err(failed(&pack.path))?,
             Source::Image(image, _) => {
                 image.base.digest.as_deref().unwrap_or_default().trim_start_matches("sha256:").to_owned()
             }

@@ -232,7 +232,7 @@ async fn base_digest(plan: &Plan, engine: &Engine, name: &str) -> Option<String>
 fn with_product(plan: &Plan, mut context: Layer, patched: Option<&PatchedProduct>) -> Result<Layer, Problem> {
     let placement = Placement::in_build_context(plan);
     if let Source::Pack(pack) = &plan.source {
-        context.lay_over(product_layer(pack, &placement)?);
+        context.lay_over(product_layer(pack, &placement, None)?);
     }
     if let Some(product) = patched {
         let below = Below::of_pack(&product.pristine.nodes, &placement);
@@ -249,7 +249,8 @@ fn update_tools(plan: &Plan, placement: &Placement, product: &PatchedProduct) ->
     let mtime = plan.hotfixes.as_slice().iter().map(|hotfix| hotfix.newest).max().unwrap_or_default();
     for name in UPDATE_TOOLS {
         let inner = format!("{BIN}/{name}");
-        let file = product.home.join(&inner);
+        // None where it is not there.
+        let Ok(file) = product.home.locate(&inner) else { continue };
         if !file.symlink_metadata().is_ok_and(|metadata| metadata.is_file()) {
             continue;
         }

@@ -10,7 +10,7 @@ use crate::credentials;
 use crate::dockerfile;
 use crate::pack::{Product, ProductPack, printable};
 use crate::plan::{BasePlan, CredentialState, DEFAULT_BASE_IMAGE, Method, image_version, split_layout};
-use crate::request::{Output, Request};
+use crate::request::{Output, Request, WorkspaceMode};
 use crate::source::{IMAGE_PREFIX, Source};
 use crate::step::Problem;
 use crate::vendor_image;
@@ -44,6 +44,7 @@ impl Inputs {
         check_labels(&request.labels)?;
         check_product_home(request.product_home.as_deref())?;
         let method = method(request, &source)?;
+        check_workspace_mode(request)?;
         check_written_folders(request)?;
         if let Output::Layout(folder) = &request.output {
             oci_layout::check_target(folder).map_err(|error| {
@@ -58,14 +59,34 @@ impl Inputs {
     }
 }
 
+/// What is laid over a pristine product is no product for others to look at.
+fn check_workspace_mode(request: &Request) -> Result<(), Problem> {
+    let whole = [("--keep-workspace", request.keep_workspace), ("--vendor-image", request.vendor_image)];
+    let wants_whole = whole.into_iter().find(|(_, is_given)| *is_given);
+    match (request.workspace_mode, wants_whole) {
+        (WorkspaceMode::Overlay, Some((option, _))) => Err(Problem::new(
+            format!(
+                "--workspace-mode overlay does not go with {option}, which needs the whole product in the workspace"
+            ),
+            "leave --workspace-mode away, or give copy",
+        )),
+        _ => Ok(()),
+    }
+}
+
 /// Folders that will be written to: allowed to us, and none of them in the hotfix folder, which stays as it is.
 pub(crate) fn check_written_folders(request: &Request) -> Result<(), Problem> {
     let layout = match &request.output {
         Output::Layout(folder) => Some(folder),
         Output::Docker => None,
     };
-    let folders =
-        [("--workspace", request.workspace.as_ref()), ("--report", request.report.as_ref()), ("--output", layout)];
+    let cache = request.cache.as_ref().filter(|cache| cache.is_wanted).map(|cache| &cache.folder);
+    let folders = [
+        ("--workspace", request.workspace.as_ref()),
+        ("--report", request.report.as_ref()),
+        ("--output", layout),
+        ("--cache-dir", cache),
+    ];
     let hotfixes = request.hotfix_dir.canonicalize().unwrap_or_else(|_| request.hotfix_dir.clone());
     for (option, folder) in folders.into_iter().filter_map(|(option, folder)| Some((option, folder?))) {
         let there = nearest_existing(folder);

@@ -1,6 +1,7 @@
 //! The layers of an image: the product as it is in the pack, and what the hotfixes changed.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::sync::Arc;
 
 use hotfix_docker::layer::{Content, Entry, FileContent, Layer, Metadata, Node};
@@ -31,11 +32,12 @@ impl Content for PackedFile {
     }
 }
 
-/// The product as it is in the pack; the same bytes whatever hotfixes there are.
+/// The product as it is in the pack; the same bytes whatever hotfixes there are. Where `files` is a folder with the
+/// unpacked pack, they are read from there.
 ///
 /// # Errors
 /// Where the pack has a `config.json` that cannot be cleaned.
-pub fn product_layer(pack: &ProductPack, placement: &Placement) -> Result<Layer, Problem> {
+pub fn product_layer(pack: &ProductPack, placement: &Placement, files: Option<&Path>) -> Result<Layer, Problem> {
     let mut layer = placement.layer(format!("hotfix: {} {}", pack.product.name, pack.product.full_version()));
     for (path, node) in pack.nodes.iter().filter(|(path, _)| !is_log(path)) {
         let content = match &node.kind {
@@ -45,9 +47,10 @@ pub fn product_layer(pack: &ProductPack, placement: &Placement) -> Result<Layer,
                 let config = pack.small_file(CONFIG_JSON)?.unwrap_or_default();
                 Node::File(Arc::new(scrub(&config, &Private::default())?))
             }
-            NodeKind::File { index, size } => {
-                Node::File(Arc::new(PackedFile { pack: pack.clone(), index: *index, size: *size }))
-            }
+            NodeKind::File { index, size } => match files {
+                Some(files) => Node::File(Arc::new(FileContent::of_size(files.join(path), *size))),
+                None => Node::File(Arc::new(PackedFile { pack: pack.clone(), index: *index, size: *size })),
+            },
         };
         layer
             .insert(placement.path(path), Entry { node: content, metadata: placement.metadata(node.mode, node.mtime) });
@@ -161,8 +164,8 @@ fn present(product: &PatchedProduct, path: &str, node: &tree::Node) -> Result<No
         Kind::Directory => Node::Directory,
         Kind::Symlink(target) => Node::Symlink(target.clone()),
         Kind::File => {
-            let file = product.home.join(path);
-            let content = FileContent::new(file.clone()).map_err(|error| {
+            let content = product.home.locate(path).and_then(FileContent::new).map_err(|error| {
+                let file = product.home.path().join(path);
                 Problem::new(format!("{} cannot be read", file.display()), "check the workspace's disk").because(error)
             })?;
             Node::File(Arc::new(content))

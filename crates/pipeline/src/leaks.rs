@@ -129,9 +129,9 @@ pub fn check(product: &PatchedProduct, secrets: &Secrets) -> Result<(), Problem>
         _ => None,
     });
     for path in files {
-        let file = product.home.join(path);
-        let found = File::open(&file).and_then(|file| secrets.are_in(file));
+        let found = product.home.locate(path).and_then(File::open).and_then(|file| secrets.are_in(file));
         let found = found.map_err(|error| {
+            let file = product.home.path().join(path);
             Problem::new(format!("{} cannot be read", file.display()), "see the cause: the update tool left it so")
                 .because(error)
         })?;

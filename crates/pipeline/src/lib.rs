@@ -5,6 +5,7 @@
 
 pub mod below;
 pub mod blocking;
+pub mod cache;
 pub mod changes;
 pub mod checksums;
 pub mod cli;
@@ -12,6 +13,7 @@ pub mod credentials;
 pub mod delivery;
 pub mod dockerfile;
 mod engine_problem;
+pub mod home;
 pub mod host;
 pub mod hotfix;
 pub mod image;
@@ -28,6 +30,7 @@ pub mod plan;
 pub mod pristine;
 pub mod process;
 pub mod product_image;
+pub mod provision;
 pub mod pushing;
 pub mod recipe;
 pub mod recorder;

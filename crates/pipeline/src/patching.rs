@@ -1,35 +1,35 @@
-//! Steps 4 to 6, in one workspace: the pack unpacked, the update tool made ready, the hotfixes applied.
+//! Steps 4 to 6, in one workspace: the product unpacked, the update tool made ready, the hotfixes applied.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
-use crate::blocking::blocking;
+use crate::cache::Cache;
 use crate::changes::{Changes, Delta, PatchedProduct};
 use crate::credentials::Credentials;
+use crate::home::ProductHome;
 use crate::leaks::{self, Secrets};
 use crate::pack::{CONFIG_JSON, LOGS};
 use crate::plan::Plan;
-use crate::pristine::Pristine;
+use crate::provision::{Provisioned, provide};
 use crate::recorder::Recorder;
 use crate::redact::Redactor;
 use crate::scrub::{Private, scrub};
-use crate::source::Source;
 use crate::step::{Failure, Problem, Step};
 use crate::update_tool::UpdateTool;
 use crate::workspace::Workspace;
 
-/// What steps 4 to 6 need, and what they work on. A workspace that is kept holds no secret once this is dropped.
+/// What steps 5 and 6 need, and what they work on. A workspace that is kept holds no secret once this is dropped.
 #[derive(Debug)]
 pub struct Work<'a> {
     /// What is to be done.
     pub plan: &'a Plan,
     /// The unpacked product.
-    pub home: PathBuf,
+    pub product: Provisioned,
     /// Where it is.
     pub workspace: &'a Workspace,
     /// Who the update tool works for.
@@ -41,20 +41,40 @@ pub struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// In the workspace, for a plan that needs the update tool.
-    pub fn new(plan: &'a Plan, workspace: &'a Workspace, credentials: &'a Credentials) -> Self {
-        let home = workspace.path().join(plan.product.folder());
+    /// Unpacks the product into the workspace, for a plan that needs the update tool.
+    ///
+    /// # Errors
+    /// As [`provide`].
+    pub async fn begin(
+        plan: &'a Plan,
+        workspace: &'a Workspace,
+        credentials: &'a Credentials,
+        cached: (Option<&Cache>, &str),
+        recorder: &mut Recorder,
+    ) -> Result<Self, Failure> {
+        let (cache, sha256) = cached;
+        let provide = async |cancel| provide(plan, workspace, cache, sha256, &cancel).await;
+        let product = recorder.run(Step::ExtractPack, provide).await?;
+        recorder.workspace(product.report);
         let private = private(plan, workspace, credentials);
-        let tool = update_tool(plan, &home, workspace, credentials);
-        Self { plan, home, workspace, credentials, private, tool }
+        let tool = update_tool(plan, &product.home, workspace, credentials);
+        Ok(Self { plan, product, workspace, credentials, private, tool })
     }
 
-    /// Unpacks the pack into the workspace and applies the hotfixes there.
+    /// Makes the update tool ready, and applies the hotfixes.
     ///
     /// # Errors
     /// The step that failed.
     pub async fn patch(&self, recorder: &mut Recorder) -> Result<PatchedProduct, Failure> {
-        let mut changes = recorder.run(Step::ExtractPack, async |cancel| self.extract(cancel).await).await?;
+        let patched = self.patch_timed(recorder).await;
+        recorder.update_tool(self.tool.busy());
+        patched
+    }
+
+    async fn patch_timed(&self, recorder: &mut Recorder) -> Result<PatchedProduct, Failure> {
+        let product = &self.product;
+        let begin = || Changes::begin(product.pristine.clone(), Arc::clone(&product.home), self.private.clone());
+        let mut changes = recorder.check(Step::ExtractPack, begin)?;
         recorder.run(Step::InitializeUpdateTool, async |cancel| self.tool.initialize(&cancel).await).await?;
         recorder.step(Step::InitializeUpdateTool, || {
             changes.skip()?;
@@ -83,31 +103,21 @@ impl<'a> Work<'a> {
     /// # Errors
     /// Where they cannot be written or removed.
     pub fn clean_records(&self) -> io::Result<()> {
-        let config = self.home.join(CONFIG_JSON);
+        // Never an overlay, see `must_be_whole`.
+        let home = self.product.home.path();
+        let config = home.join(CONFIG_JSON);
         let cleaned = fs::read(&config).ok().map(|bytes| scrub(&bytes, &self.private));
         match cleaned {
             Some(Ok(clean)) => fs::write(&config, clean)?,
             Some(Err(_)) => fs::remove_file(&config)?,
             None => {}
         }
-        remove_folder(&self.home.join(LOGS))
-    }
-
-    async fn extract(&self, cancel: CancellationToken) -> Result<Changes, Problem> {
-        let pristine = match &self.plan.source {
-            Source::Pack(pack) => {
-                let (pack, home) = (pack.clone(), self.home.clone());
-                blocking(move || pack.extract(&home, &cancel).map(|()| Pristine::from(&pack))).await?
-            }
-            Source::Image(image, _) => image.unpack(&self.home, self.plan.request.max_unpacked_size, &cancel).await?,
-        };
-        let (home, private) = (self.home.clone(), self.private.clone());
-        blocking(move || Changes::begin(pristine, &home, private)).await
+        remove_folder(&home.join(LOGS))
     }
 
     /// The tool knows the level of a pack whatever its file is called.
     fn check_level(&self) -> Result<(), Problem> {
-        let config = fs::read(self.home.join(CONFIG_JSON)).unwrap_or_default();
+        let config = self.product.home.read(CONFIG_JSON).unwrap_or_default();
         let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();
         let level = config["update-level"].as_str().and_then(|level| level.parse::<u32>().ok());
         let expected = self.plan.product.update_level;
@@ -189,14 +199,19 @@ fn remove_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
-fn update_tool<'a>(plan: &Plan, home: &Path, workspace: &'a Workspace, credentials: &'a Credentials) -> UpdateTool<'a> {
+fn update_tool<'a>(
+    plan: &Plan,
+    home: &Arc<ProductHome>,
+    workspace: &'a Workspace,
+    credentials: &'a Credentials,
+) -> UpdateTool<'a> {
     let mut redactor = Redactor::default();
     let password = credentials.password.expose_secret();
     redactor.add(password);
     // As in the header of HTTP's basic authentication, where it cannot be told apart.
     redactor.add(&format!("{}:{password}", credentials.username));
     UpdateTool {
-        home: home.to_owned(),
+        home: Arc::clone(home),
         name: plan.host.update_tool,
         workspace,
         credentials,
@@ -204,6 +219,7 @@ fn update_tool<'a>(plan: &Plan, home: &Path, workspace: &'a Workspace, credentia
         offline: plan.request.offline,
         redactor,
         tokens: Mutex::default(),
+        busy: Mutex::default(),
     }
 }
 

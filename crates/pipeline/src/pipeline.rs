@@ -1,6 +1,7 @@
 //! The steps in their order, and nothing else: `prepare` checks what can be checked before anything is unpacked,
 //! `execute` does the work.
 
+use crate::cache::Cache;
 use crate::checksums::{InputDigests, read_inputs};
 use crate::credentials::Credentials;
 use crate::delivery::Destination;
@@ -24,6 +25,7 @@ pub struct Prepared {
     push_targets: Vec<PushTarget>,
     digests: InputDigests,
     workspace: Workspace,
+    cache: Option<Cache>,
 }
 
 /// Finds engine, base image and the right to push, before anything is unpacked.
@@ -42,11 +44,15 @@ pub async fn prepare(
     let workspace = recorder.step(Step::ValidateInputs, || {
         Workspace::create(plan.request.workspace.as_deref(), plan.request.keep_workspace)
     })?;
-    let recipe = Recipe::prepare(&plan, &destination, &workspace, credentials.as_ref(), recorder).await?;
+    let cache = recorder.check(Step::ValidateInputs, || Cache::for_request(plan.request.cache.as_ref()))?;
+    let recipe =
+        Recipe::prepare(&plan, &destination, &workspace, cache.as_ref(), credentials.as_ref(), recorder).await?;
     let push_targets = recorder.look_ahead(Step::PushImage, async |_| push_targets(&plan, &destination).await).await?;
-    let digests = recorder.look_ahead(Step::ValidateInputs, async |_| read_inputs(&plan, &workspace).await).await?;
+    let digests = recorder
+        .look_ahead(Step::ValidateInputs, async |_| read_inputs(&plan, &workspace, cache.as_ref()).await)
+        .await?;
     recorder.inputs(plan.hotfixes.as_slice(), &digests);
-    Ok(Prepared { plan, credentials, destination, recipe, push_targets, digests, workspace })
+    Ok(Prepared { plan, credentials, destination, recipe, push_targets, digests, workspace, cache })
 }
 
 /// Unpacks, applies, builds and pushes.
@@ -54,9 +60,13 @@ pub async fn prepare(
 /// # Errors
 /// The step that failed. What the run made is gone again, but for a workspace that is to be kept.
 pub async fn execute(prepared: Prepared, recorder: &mut Recorder) -> Result<(), Failure> {
-    let Prepared { plan, credentials, destination, recipe, push_targets, digests, workspace } = prepared;
+    let Prepared { plan, credentials, destination, recipe, push_targets, digests, workspace, cache } = prepared;
     let credentials = credentials.filter(|_| plan.update_tool_source.is_some());
-    let work = credentials.as_ref().map(|credentials| Work::new(&plan, &workspace, credentials));
+    let cached = (cache.as_ref(), digests.pack.as_str());
+    let work = match &credentials {
+        Some(credentials) => Some(Work::begin(&plan, &workspace, credentials, cached, recorder).await?),
+        None => None,
+    };
     let patched = match &work {
         Some(work) => Some(work.patch(recorder).await?),
         None => None,

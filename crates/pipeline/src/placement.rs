@@ -3,6 +3,7 @@
 use hotfix_docker::base::BaseImage;
 use hotfix_docker::layer::{Entry, Layer, Metadata, Node, WHITEOUT_PREFIX};
 use hotfix_docker::look::FoundPaths;
+use serde_json::{Value, json};
 
 use crate::pack::{PRODUCT_TXT, ancestors};
 use crate::plan::Plan;
@@ -90,6 +91,13 @@ impl Placement {
         let owner = Owner { uid: 0, gid: 0 };
         let folder = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: plan.source.newest() };
         Self { folders: vec![(home.clone(), folder)], home, owner }
+    }
+
+    /// All that decides what a layer of the product is like at this place.
+    pub(crate) fn describe(&self) -> Value {
+        let folder =
+            |(path, Metadata { mode, uid, gid, mtime }): &(String, Metadata)| json!([path, mode, uid, gid, mtime]);
+        json!([self.home, self.owner, self.folders.iter().map(folder).collect::<Vec<_>>()])
     }
 
     /// A layer with the folders that lead to the product and nothing else.

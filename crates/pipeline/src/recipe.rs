@@ -7,6 +7,7 @@ use hotfix_docker::reference::ImageRef;
 use tokio_util::sync::CancellationToken;
 
 use crate::below::Below;
+use crate::cache::{Cache, LayerKey};
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
 use crate::credentials::{self, Credentials};
@@ -36,6 +37,8 @@ pub enum Recipe {
         base: Box<BaseImage>,
         /// Where they go.
         placement: Placement,
+        /// Remembers the product's layer.
+        cache: Option<Cache>,
     },
     /// The layer of the hotfixes on an image that holds the product.
     OnImage(Box<ProductImage>),
@@ -54,6 +57,7 @@ impl Recipe {
         plan: &Plan,
         destination: &Destination,
         workspace: &Workspace,
+        cache: Option<&Cache>,
         credentials: Option<&Credentials>,
         recorder: &mut Recorder,
     ) -> Result<Self, Failure> {
@@ -62,7 +66,7 @@ impl Recipe {
                 let base = find_base(plan, base, destination, workspace, recorder).await?;
                 let find = async |_| Placement::find(plan, &base).await;
                 let placement = recorder.look_ahead(Step::BuildImage, find).await?;
-                Ok(Self::Layers { base: Box::new(base), placement })
+                Ok(Self::Layers { base: Box::new(base), placement, cache: cache.cloned() })
             }
             (Method::FromImage(image), _) => {
                 if let Source::Image(image, _) = &plan.source {
@@ -126,17 +130,25 @@ impl Recipe {
     ) -> Result<(BuiltImage, Guard), Problem> {
         let patched = work.map(|(_, patched)| patched);
         match self {
-            Self::Layers { base, placement } => {
+            Self::Layers { base, placement, cache } => {
                 let mut layers = Vec::new();
+                let key = LayerKey::new(&digests.pack, &placement.describe());
                 if let Source::Pack(pack) = &plan.source {
-                    layers.push(product_layer(pack, placement)?);
+                    let files = work.and_then(|(work, _)| work.product.files.as_deref());
+                    let mut layer = product_layer(pack, placement, files)?;
+                    layer.known = cache.as_ref().and_then(|cache| cache.layer(&key));
+                    layers.push(layer);
                 }
                 if let Some(product) = patched {
                     let below = Below::of_pack(&product.pristine.nodes, placement);
                     layers.push(hotfix_layer(product, &below, placement, plan.hotfixes.as_slice())?);
                 }
                 let image = assemble(plan, base.as_ref().clone(), placement, digests, layers);
-                destination.build(&image, &plan.tags, cancel).await
+                let (built, guard) = destination.build(&image, &plan.tags, cancel).await?;
+                if let (Some(cache), Source::Pack(_), Some(layer)) = (cache, &plan.source, built.layers.first()) {
+                    cache.note_layer(&key, layer, built.blobs.first());
+                }
+                Ok((built, guard))
             }
             Self::OnImage(image) => {
                 let mut layers = Vec::new();

@@ -9,6 +9,7 @@ use crate::changes::Delta;
 use crate::checksums::InputDigests;
 use crate::hotfix::Hotfix;
 use crate::interrupt::Interrupt;
+use crate::provision::WorkspaceReport;
 use crate::report::{ErrorReport, HotfixReport, ImageReport, Outcome, PackReport, Report, Status, StepReport};
 use crate::source::Source;
 use crate::step::{DONE, Failure, Kind, Problem, Step};
@@ -36,6 +37,8 @@ impl Recorder {
             pack: None,
             hotfixes: Vec::new(),
             steps: Step::ALL.into_iter().map(step).collect(),
+            workspace: None,
+            update_tool_seconds: 0.0,
             image: None,
             error: None,
         };
@@ -131,7 +134,7 @@ impl Recorder {
 
     fn note<T>(&mut self, step: Step, start: Instant, result: Result<T, Problem>) -> Result<T, Failure> {
         if let Some(report) = self.report.steps.iter_mut().find(|report| report.name == step) {
-            report.seconds += (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+            report.seconds += rounded(start.elapsed());
             report.status = if result.is_ok() { Status::Passed } else { Status::Failed };
         }
         result.map_err(|problem| Failure { step, problem })
@@ -159,6 +162,16 @@ impl Recorder {
             files: Delta::default(),
         };
         self.report.hotfixes = hotfixes.iter().zip(&digests.hotfixes).map(report).collect();
+    }
+
+    /// How the product got into the workspace.
+    pub fn workspace(&mut self, workspace: WorkspaceReport) {
+        self.report.workspace = Some(workspace);
+    }
+
+    /// How long the update tool was at work.
+    pub fn update_tool(&mut self, busy: Duration) {
+        self.report.update_tool_seconds = rounded(busy);
     }
 
     /// What hotfix `number` did.
@@ -191,6 +204,11 @@ impl Recorder {
         }
         self.report
     }
+}
+
+/// In seconds, to the millisecond.
+fn rounded(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 fn humantime(limit: Duration) -> String {

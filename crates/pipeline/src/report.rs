@@ -8,6 +8,7 @@ use tempfile::NamedTempFile;
 
 use crate::changes::Delta;
 use crate::pack::Product;
+use crate::provision::WorkspaceReport;
 use crate::step::Step;
 
 /// How a run ended.
@@ -44,6 +45,10 @@ pub struct Report {
     pub(crate) pack: Option<PackReport>,
     pub(crate) hotfixes: Vec<HotfixReport>,
     pub(crate) steps: Vec<StepReport>,
+    /// How the product got into the workspace.
+    pub(crate) workspace: Option<WorkspaceReport>,
+    /// Of the steps' time, what the vendor's update tool took.
+    pub(crate) update_tool_seconds: f64,
     pub(crate) image: Option<ImageReport>,
     pub(crate) error: Option<ErrorReport>,
 }

@@ -53,6 +53,10 @@ pub struct Request {
     pub workspace: Option<PathBuf>,
     /// Whether it stays.
     pub keep_workspace: bool,
+    /// How the product gets into it.
+    pub workspace_mode: WorkspaceMode,
+    /// Where unpacked packs are kept; none where they are not.
+    pub cache: Option<CacheRequest>,
     /// Where reports go.
     pub report: Option<PathBuf>,
     /// Bound on each step.
@@ -70,6 +74,30 @@ pub enum ToolCredentials {
     Env,
     /// On its command line, which every user of the machine can read.
     Flags,
+}
+
+/// How the pristine product gets into the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum WorkspaceMode {
+    /// The cheapest way that works
+    Auto,
+    /// Laid over the unpacked pack: only what changes is written (Linux)
+    Overlay,
+    /// A copy that shares blocks (Btrfs, XFS)
+    Reflink,
+    /// A copy of its own
+    Copy,
+}
+
+/// The cache of unpacked packs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheRequest {
+    /// Its folder.
+    pub folder: PathBuf,
+    /// Whether the user named it; else a run can do without.
+    pub is_wanted: bool,
+    /// Bytes that it may take.
+    pub limit: u64,
 }
 
 /// Numbers of a user and a group.

@@ -1,10 +1,12 @@
 //! The product's folder as it is on disk at one moment.
 
 use std::collections::BTreeMap;
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
 use crate::host::UPDATE_TOOLS;
@@ -47,7 +49,7 @@ pub struct Node {
     pub stamp: Stamp,
 }
 
-/// Everything in the product's folder but what is the update tool's own, by path.
+/// Everything in a folder, by path from there.
 pub type Tree = BTreeMap<String, Node>;
 
 /// Whether a path is the update tool's own affair, not the product's: the tool itself, which replaces itself when it
@@ -58,38 +60,58 @@ pub fn is_tools_own(path: &str) -> bool {
     is_tool || is_log || path == CONFIG_JSON
 }
 
-/// Looks at everything in `home`.
+/// Looks at everything in `home` but what is the update tool's own.
 ///
 /// # Errors
 /// Where a folder cannot be read, or a name is not UTF-8.
 pub fn scan(home: &Path) -> io::Result<Tree> {
+    let mut tree = scan_all(home)?;
+    tree.retain(|path, _| !is_tools_own(path));
+    Ok(tree)
+}
+
+/// Looks at everything in `folder`.
+///
+/// # Errors
+/// As [`scan`].
+pub fn scan_all(folder: &Path) -> io::Result<Tree> {
     let mut tree = Tree::new();
-    for entry in WalkDir::new(home).min_depth(1) {
+    for entry in WalkDir::new(folder).min_depth(1) {
         let entry = entry?;
-        let relative = entry.path().strip_prefix(home).unwrap_or(entry.path());
-        let path = utf8(relative)?;
-        if is_tools_own(&path) {
-            continue;
-        }
-        let metadata = entry.metadata()?;
-        let kind = match metadata.file_type() {
-            kind if kind.is_dir() => Kind::Directory,
-            kind if kind.is_file() => Kind::File,
-            kind if kind.is_symlink() => Kind::Symlink(utf8(&std::fs::read_link(entry.path())?)?),
-            _ => Kind::Other,
-        };
-        let stamp = Stamp {
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-            inode: metadata.ino(),
-        };
-        tree.insert(path, Node { kind, mode: metadata.mode() & 0o7777, stamp });
+        let relative = entry.path().strip_prefix(folder).unwrap_or(entry.path());
+        tree.insert(utf8(relative)?, node_at(entry.path(), &entry.metadata()?)?);
     }
     Ok(tree)
 }
 
-fn utf8(path: &Path) -> io::Result<String> {
+/// The node at `path`, whose `metadata` are those of itself, not of what it links to.
+pub(crate) fn node_at(path: &Path, metadata: &Metadata) -> io::Result<Node> {
+    let kind = match metadata.file_type() {
+        kind if kind.is_dir() => Kind::Directory,
+        kind if kind.is_file() => Kind::File,
+        kind if kind.is_symlink() => Kind::Symlink(utf8(&std::fs::read_link(path)?)?),
+        _ => Kind::Other,
+    };
+    let stamp = Stamp {
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+        inode: metadata.ino(),
+    };
+    Ok(Node { kind, mode: metadata.mode() & 0o7777, stamp })
+}
+
+/// One digest of the state of everything in `tree`: as long as nobody touches it, it is the same.
+pub(crate) fn state_of(tree: &Tree) -> String {
+    let mut hash = Sha256::new();
+    for (path, Node { mode, stamp, .. }) in tree {
+        let Stamp { size, modified, changed, inode } = stamp;
+        hash.update(format!("{path}\0{mode:o} {size} {modified:?} {changed:?} {inode}\n"));
+    }
+    hex::encode(hash.finalize())
+}
+
+pub(crate) fn utf8(path: &Path) -> io::Result<String> {
     let text = path.to_str().map(str::to_owned);
     text.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{} is not UTF-8", path.display())))
 }

@@ -4,11 +4,9 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use secrecy::ExposeSecret;
 use tokio::process::Command;
@@ -16,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
 use crate::credentials::{Credentials, PASSWORD_VARIABLE, USERNAME_VARIABLE};
+use crate::home::{ProductHome, set_run_bit};
 use crate::hotfix::Hotfix;
 use crate::pack::CONFIG_JSON;
 use crate::process::{self, Finished};
@@ -44,7 +43,7 @@ const REVERTED: i32 = 4;
 #[derive(Debug)]
 pub struct UpdateTool<'a> {
     /// The unpacked product.
-    pub home: PathBuf,
+    pub home: Arc<ProductHome>,
     /// File name of the tool.
     pub name: &'static str,
     /// Where its own files go.
@@ -59,6 +58,8 @@ pub struct UpdateTool<'a> {
     pub redactor: Redactor,
     /// Every token that it had in the course of the run.
     pub tokens: Mutex<BTreeSet<String>>,
+    /// How long it was at work so far.
+    pub busy: Mutex<Duration>,
 }
 
 impl UpdateTool<'_> {
@@ -67,7 +68,7 @@ impl UpdateTool<'_> {
     /// # Errors
     /// Where there is no tool, or it fails.
     pub async fn initialize(&self, cancel: &CancellationToken) -> Result<(), Problem> {
-        if !self.path().exists() {
+        if !self.home.has(&self.path()) {
             self.run_setup_script(cancel).await?;
         }
         self.run_until_settled(&["current-state"], &[], "show the current state", cancel).await
@@ -106,18 +107,24 @@ impl UpdateTool<'_> {
         created.map_err(|problem| problem.of_kind(Kind::Failed).with_hint(hint))
     }
 
-    fn path(&self) -> PathBuf {
-        self.home.join(BIN).join(self.name)
+    /// From the product's folder.
+    fn path(&self) -> String {
+        format!("{BIN}/{}", self.name)
+    }
+
+    /// How long it was at work so far, all runs together.
+    pub fn busy(&self) -> Duration {
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn run_setup_script(&self, cancel: &CancellationToken) -> Result<(), Problem> {
-        let script = self.home.join(BIN).join(SETUP_SCRIPT);
+        let script = format!("{BIN}/{SETUP_SCRIPT}");
         info!("the pack ships no {}, running bin/{SETUP_SCRIPT}", self.name);
         let finished = self.run(&script, &[], None, cancel).await?;
         if finished.code != Some(DONE) {
             return Err(self.failed(&format!("bin/{SETUP_SCRIPT} could not get the update tool"), &finished));
         }
-        if !self.path().exists() {
+        if !self.home.has(&self.path()) {
             let what = format!("bin/{SETUP_SCRIPT} ended with success, but there is no bin/{}", self.name);
             return Err(self.failed(&what, &finished));
         }
@@ -145,23 +152,26 @@ impl UpdateTool<'_> {
         ))
     }
 
-    /// Commands that log in get credentials, and `authenticated` in their environment.
+    /// Runs the file `program` of the product. Commands that log in get credentials, and `authenticated` in their environment.
     async fn run(
         &self,
-        program: &Path,
+        program: &str,
         arguments: &[&str],
         authenticated: Option<&[(&str, OsString)]>,
         cancel: &CancellationToken,
     ) -> Result<Finished, Problem> {
-        set_run_bit(program).map_err(|error| {
+        let shown = self.home.path().join(program);
+        self.home.locate(program).and_then(|program| set_run_bit(&program)).map_err(|error| {
             let hint =
                 "the pack lacks the update tool, or it vanished while it updated itself; download the pack again";
-            Problem::new(format!("{} cannot be made executable", program.display()), hint).because(error)
+            Problem::new(format!("{} cannot be made executable", shown.display()), hint).because(error)
         })?;
-        debug!(?arguments, "running {}", program.display());
+        debug!(?arguments, "running {}", shown.display());
         let mut command = self.command(program, arguments, authenticated);
         self.note_tokens();
+        let start = Instant::now();
         let finished = process::run(&mut command, cancel).await;
+        *self.busy.lock().unwrap_or_else(PoisonError::into_inner) += start.elapsed();
         stragglers::end(self.workspace.path());
         self.note_tokens();
         let finished = finished.map_err(|error| {
@@ -171,7 +181,7 @@ impl UpdateTool<'_> {
                 }
                 _ => "the file may be for another processor or damaged: download the pack again",
             };
-            Problem::new(format!("{} cannot be run", program.display()), hint).because(error)
+            Problem::new(format!("{} cannot be run", shown.display()), hint).because(error)
         })?;
         let mut finished =
             finished.ok_or_else(|| Problem::new("the update tool was stopped", "run the same command again"))?;
@@ -180,9 +190,10 @@ impl UpdateTool<'_> {
         Ok(finished)
     }
 
-    fn command(&self, program: &Path, arguments: &[&str], authenticated: Option<&[(&str, OsString)]>) -> Command {
-        let mut command = Command::new(program);
-        command.args(arguments).current_dir(self.home.join(BIN));
+    fn command(&self, program: &str, arguments: &[&str], authenticated: Option<&[(&str, OsString)]>) -> Command {
+        let mut command = Command::new(self.home.path().join(program));
+        command.args(arguments);
+        self.home.enter(&mut command, BIN);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("HOTFIX_") {
                 command.env_remove(name);
@@ -212,7 +223,7 @@ impl UpdateTool<'_> {
 
     /// Tokens are fresh after each run, and it may show those from before as well.
     fn note_tokens(&self) {
-        let config = fs::read(self.home.join(CONFIG_JSON)).unwrap_or_default();
+        let config = self.home.read(CONFIG_JSON).unwrap_or_default();
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).extend(tokens_in(&config));
     }
 
@@ -251,13 +262,4 @@ impl UpdateTool<'_> {
         let said = if shown.is_empty() { "it said nothing".to_owned() } else { format!("it said:\n{shown}") };
         Problem::new(format!("{what}: {how}"), hint).of_kind(kind).because(anyhow::Error::msg(said))
     }
-}
-
-/// Packs often lack the bit, and a self-update can lose it.
-fn set_run_bit(program: &Path) -> io::Result<()> {
-    let mode = fs::metadata(program)?.permissions().mode();
-    if mode & 0o111 == 0o111 {
-        return Ok(());
-    }
-    fs::set_permissions(program, fs::Permissions::from_mode(mode | 0o755))
 }

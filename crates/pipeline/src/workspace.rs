@@ -73,6 +73,16 @@ impl Workspace {
         self.path.join("hotfixes")
     }
 
+    /// The product as it was unpacked, where the cache does not have it and the update tool works on something else.
+    pub fn pristine(&self) -> PathBuf {
+        self.path.join("pristine")
+    }
+
+    /// What the update tool changes in a product that it sees through an overlay.
+    pub fn overlay(&self) -> PathBuf {
+        self.path.join("overlay")
+    }
+
     /// A base image that was fetched without an engine.
     pub fn base(&self) -> PathBuf {
         self.path.join("base")
@@ -106,7 +116,7 @@ impl Drop for Workspace {
 }
 
 /// Removes a folder even where the tool left folders that their owner may not open or write to.
-fn remove(path: &Path) -> std::io::Result<()> {
+pub(crate) fn remove(path: &Path) -> std::io::Result<()> {
     if fs::remove_dir_all(path).is_ok() {
         return Ok(());
     }

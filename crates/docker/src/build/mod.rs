@@ -226,7 +226,7 @@ async fn confirm(engine: &Engine, build: &Build, progress: &Progress) -> Result<
     }
     let id = found.id.unwrap_or_else(|| named.to_owned());
     debug!(id, "built");
-    Ok(BuiltImage { id, digest: None, layers: Vec::new() })
+    Ok(BuiltImage { id, digest: None, layers: Vec::new(), blobs: Vec::new() })
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::cancel::CancellableWriter;
 use crate::gzip::GzipWriter;
 use crate::hashing::{HashingWriter, digest_of};
 use crate::image::{BuiltImage, Image};
-use crate::layer::{Layer, LayerId};
+use crate::layer::{Blob, KnownLayer, Layer, LayerId};
 use crate::reference::ImageRef;
 use crate::{Error, Result};
 
@@ -64,14 +64,17 @@ fn write_blocking(
 ) -> Result<(BuiltImage, LayoutGuard)> {
     check_target(directory)?;
     let mut added = LayoutGuard::default();
-    let blobs = directory.join("blobs/sha256");
-    added.create_dirs(&blobs)?;
+    added.create_dirs(&directory.join("blobs/sha256"))?;
     let mut layers = copy_base(&mut added, directory, image)?;
-    let mut ids = Vec::new();
+    let (mut ids, mut blobs) = (Vec::new(), Vec::new());
     for layer in &image.layers {
-        let (id, descriptor) = write_layer(&mut added, directory, layer, cancel)?;
+        let (id, blob) = match stored(directory, layer)? {
+            Some(stored) => stored,
+            None => write_layer(&mut added, directory, layer, cancel)?,
+        };
+        layers.push(Descriptor::new(GZIP_LAYER_TYPE, blob.digest.clone(), blob.size));
         ids.push(id);
-        layers.push(descriptor);
+        blobs.push(blob);
     }
     let config = write_json(&mut added, directory, CONFIG_TYPE, &image.configuration(&ids))?;
     let manifest = Manifest { schema_version: 2, media_type: MANIFEST_TYPE.to_owned(), config, layers };
@@ -79,7 +82,14 @@ fn write_blocking(
     let manifest = write_json(&mut added, directory, MANIFEST_TYPE, &manifest)?;
     let digest = manifest.digest.clone();
     write_index(&mut added, directory, &manifest, tags)?;
-    Ok((BuiltImage { id: digest.clone(), digest: Some(digest), layers: ids }, added))
+    Ok((BuiltImage { id: digest.clone(), digest: Some(digest), layers: ids, blobs }, added))
+}
+
+/// The layer, where it is known and in the layout already.
+fn stored(directory: &Path, layer: &Layer) -> Result<Option<(LayerId, Blob)>> {
+    let Some(KnownLayer { id, blob: Some(blob) }) = &layer.known else { return Ok(None) };
+    let is_there = fs::metadata(blob_path(directory, &blob.digest)?).is_ok_and(|file| file.len() == blob.size);
+    Ok(is_there.then(|| (id.clone(), blob.clone())))
 }
 
 fn write_layer(
@@ -87,13 +97,13 @@ fn write_layer(
     directory: &Path,
     layer: &Layer,
     cancel: &CancellationToken,
-) -> Result<(LayerId, Descriptor)> {
+) -> Result<(LayerId, Blob)> {
     let file = blob_file(directory)?;
     let mut gzip = GzipWriter::new(HashingWriter::new(file));
     let id = layer.write_to(CancellableWriter::new(&mut gzip, cancel)).map_err(Error::Layer)?;
     let (file, digest, size) = gzip.finish().map_err(Error::Layer)?.finish();
     added.persist(file, &blob_path(directory, &digest)?)?;
-    Ok((id, Descriptor::new(GZIP_LAYER_TYPE, digest, size)))
+    Ok((id, Blob { digest, size }))
 }
 
 fn write_json(added: &mut LayoutGuard, directory: &Path, media_type: &str, bytes: &[u8]) -> Result<Descriptor> {

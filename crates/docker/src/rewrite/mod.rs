@@ -70,7 +70,7 @@ pub async fn rewrite(
     let ((), said) = load::send(engine, cancel, move |out| image.write_to(out)).await?;
     let id = load::find(engine, &digest, &diff_ids, &said).await?;
     debug!(id, "rewritten");
-    Ok(BuiltImage { id, digest: None, layers: Vec::new() })
+    Ok(BuiltImage { id, digest: None, layers: Vec::new(), blobs: Vec::new() })
 }
 
 /// The engine's archive of the image, in a file without a name.

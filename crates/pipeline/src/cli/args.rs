@@ -11,9 +11,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use hotfix_docker::base::Platform;
 use secrecy::SecretString;
 
+use crate::cache::default_folder;
 use crate::credentials::{CredentialSources, PASSWORD_VARIABLE, USERNAME_VARIABLE};
 use crate::plan::DEFAULT_BASE_IMAGE;
-use crate::request::{Output, Owner, Request, ToolCredentials};
+use crate::request::{CacheRequest, Output, Owner, Request, ToolCredentials, WorkspaceMode};
 
 /// Turns a WSO2 product pack and the vendor's hotfixes into a tested, pushed container image
 #[derive(Debug, Parser)]
@@ -105,6 +106,9 @@ pub enum Command {
         /// A reference (looked for in the engine, then in its registry), or oci:DIR or oci:DIR:TAG
         image: String,
     },
+    /// Unpacked packs that are kept to be used again
+    #[command(subcommand)]
+    Cache(CacheCommand),
 }
 
 /// `hotfix apply`.
@@ -240,6 +244,15 @@ pub struct WorkOptions {
     /// Leave the workspace where it is; it is cleaned of secrets
     #[arg(long)]
     keep_workspace: bool,
+    /// How the product gets into the workspace
+    #[arg(long, value_enum, default_value = "auto", value_name = "MODE")]
+    workspace_mode: WorkspaceMode,
+    /// The cache
+    #[command(flatten)]
+    pub cache: CacheOptions,
+    /// Unpack the pack into the workspace, and keep nothing of it
+    #[arg(long, conflicts_with_all = ["cache_dir", "cache_size"])]
+    no_cache: bool,
     /// Write report.json and summary.md here
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
@@ -252,6 +265,60 @@ pub struct WorkOptions {
     /// Do not check the free disk
     #[arg(long)]
     no_disk_check: bool,
+}
+
+/// The cache of unpacked packs.
+#[derive(Debug, Args)]
+pub struct CacheOptions {
+    /// Where unpacked packs are kept, to be used again [default: $XDG_CACHE_HOME/hotfix, else ~/.cache/hotfix]
+    #[arg(long, value_name = "DIR", help_heading = "Cache")]
+    cache_dir: Option<PathBuf>,
+    /// Bound on all of them; those not used for longest go first
+    #[arg(long, value_name = "SIZE", default_value = "20GB", value_parser = size, help_heading = "Cache")]
+    cache_size: ByteSize,
+}
+
+impl CacheOptions {
+    /// The cache that is asked for; none where no folder for it is known.
+    pub fn request(&self) -> Option<CacheRequest> {
+        let folder = self.cache_dir.clone().or_else(default_folder)?;
+        Some(CacheRequest { folder, is_wanted: self.cache_dir.is_some(), limit: self.cache_size.as_u64() })
+    }
+}
+
+/// `hotfix cache`.
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Show the unpacked packs
+    List {
+        /// The cache
+        #[command(flatten)]
+        cache: CacheDir,
+    },
+    /// Remove the unpacked packs that no run uses
+    Prune {
+        /// The cache
+        #[command(flatten)]
+        cache: CacheDir,
+        /// Only as many as it takes to get below this size, those not used for longest first [default: all]
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        keep_size: Option<ByteSize>,
+    },
+}
+
+/// Where the cache is.
+#[derive(Debug, Args)]
+pub struct CacheDir {
+    /// Folder of the cache [default: $XDG_CACHE_HOME/hotfix, else ~/.cache/hotfix]
+    #[arg(long, value_name = "DIR")]
+    cache_dir: Option<PathBuf>,
+}
+
+impl CacheDir {
+    /// The folder; none where there is neither a name for it nor a home.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.cache_dir.clone().or_else(default_folder)
+    }
 }
 
 /// Text that was a JSON array of strings.
@@ -284,6 +351,8 @@ impl Run {
             push: image.push,
             workspace: work.workspace.clone(),
             keep_workspace: work.keep_workspace,
+            workspace_mode: work.workspace_mode,
+            cache: work.cache.request().filter(|_| !work.no_cache),
             report: work.report.clone(),
             step_timeout: work.step_timeout,
             max_unpacked_size: work.max_unpacked_size.as_u64(),

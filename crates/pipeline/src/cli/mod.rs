@@ -1,6 +1,7 @@
 //! The command line, from arguments to exit code. All printing is here.
 
 mod args;
+mod cache;
 mod config;
 mod output;
 
@@ -92,6 +93,7 @@ async fn dispatch(cli: &Cli) -> u8 {
         Command::Apply(apply) => run(cli, apply).await,
         Command::Plan { run } => plan(cli, run.request()).await,
         Command::Inspect { image } => show(cli, image).await,
+        Command::Cache(command) => cache::run(cli, command),
     }
 }
 

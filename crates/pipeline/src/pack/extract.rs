@@ -3,6 +3,7 @@
 //! Files are written in the order of their paths, so that each core works in folders of its own. Inflating takes a third
 //! of the time, creating files and filling pages the rest; see `docs/benchmarks.md` for what else was tried.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -39,11 +40,9 @@ impl ProductPack {
             }
             self.make(&home.join(path), node).map_err(|error| self.failed(path, error))
         })?;
-        // Folders last, innermost first: writing into them would change their times, and they may be read-only.
-        for (path, node) in folders.into_iter().rev() {
-            settle_path(&home.join(path), node).map_err(|error| self.failed(path, error))?;
-        }
-        settle_path(home, &root).map_err(|error| self.failed("", error))
+        settle_folders(home, &self.nodes)
+            .and_then(|()| settle_path(home, &root))
+            .map_err(|error| self.failed("", error))
     }
 
     fn make(&self, target: &Path, node: &Node) -> io::Result<()> {
@@ -70,6 +69,13 @@ impl ProductPack {
         };
         Problem::new(format!("{} in {} cannot be unpacked", printable(path), self.path.display()), hint).because(error)
     }
+}
+
+/// Gives all folders in `home` their times and permissions, innermost first: writing into them would change their times,
+/// and they may be read-only.
+pub(crate) fn settle_folders(home: &Path, nodes: &BTreeMap<String, Node>) -> io::Result<()> {
+    let folders = nodes.iter().rev().filter(|(_, node)| node.kind == NodeKind::Directory);
+    folders.into_iter().try_for_each(|(path, node)| settle_path(&home.join(path), node))
 }
 
 /// Gives a file or folder its time and permissions.

@@ -19,7 +19,7 @@ use crate::step::Problem;
 
 pub(crate) use directory::stays_inside;
 pub use directory::{Node, NodeKind, ancestors, entry_time};
-pub(crate) use extract::settle_path;
+pub(crate) use extract::{settle_folders, settle_path};
 pub use name::PackName;
 pub(crate) use name::{safe_name, split_product};
 use reader::{Entries, Place};

@@ -10,7 +10,6 @@ use hotfix_docker::look::{FoundKind, FoundPaths};
 
 use crate::below::Below;
 use crate::changes::{Change, PatchedProduct};
-use crate::checksums::digest_of_file;
 use crate::host::Host;
 use crate::pack::{CONFIG_JSON, PRODUCT_TXT, Product, Records, ancestors, printable, split_product};
 use crate::placement::{HOME_VARIABLE, Placement, VENDOR_HOME, home_in_image};
@@ -237,7 +236,7 @@ impl ProductImage {
                 continue;
             };
             let before = product.pristine.digest(path).ok().flatten();
-            let after = digest_of_file(&product.home.join(path)).ok();
+            let after = product.home.digest(path).ok();
             if here.is_some() && here == before && before != after {
                 return Err(Problem::new(
                     format!("{} is in the image as it was before the hotfixes", printable(path)),

@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::ProductImage;
 use crate::checksums::{HashWriter, Sha256Digest};
-use crate::pack::{CONFIG_JSON, LOGS, Node, NodeKind, ancestors, printable, safe_name, settle_path, stays_inside};
+use crate::pack::{
+    CONFIG_JSON, LOGS, Node, NodeKind, ancestors, printable, safe_name, settle_folders, settle_path, stays_inside,
+};
 use crate::pristine::Pristine;
 use crate::step::Problem;
 
@@ -180,9 +182,7 @@ impl Unpack {
     }
 
     fn finish(self) -> io::Result<Pristine> {
-        for (path, node) in self.nodes.iter().rev().filter(|(_, node)| node.kind == NodeKind::Directory) {
-            settle_path(&self.home.join(path), node)?;
-        }
+        settle_folders(&self.home, &self.nodes)?;
         let config = match self.nodes.contains_key(CONFIG_JSON) {
             true => Some(fs::read(self.home.join(CONFIG_JSON))?),
             false => None,

@@ -154,7 +154,7 @@ fn a_layout_can_be_the_base_of_an_image_in_the_engine() {
 #[test]
 fn an_engine_that_wants_every_layer_gets_the_base_too() {
     use hotfix_docker::image::{Image, Settings};
-    use hotfix_docker::load::{BaseLayers, load_with};
+    use hotfix_docker::load::{Sent, load_with};
     if !engine::is_there() {
         return;
     }
@@ -169,9 +169,9 @@ fn an_engine_that_wants_every_layer_gets_the_base_too() {
         let settings = Settings { created: "2026-01-01T00:00:00Z".to_owned(), ..Settings::default() };
         let image = Image { base: on, layers: vec![layer], settings };
         let cancel = tokio_util::sync::CancellationToken::new();
-        let thin = load_with(&engine, &image, BaseLayers::Omitted, &cancel).await.expect("it loads");
+        let thin = load_with(&engine, &image, Sent::Own, &cancel).await.expect("it loads");
         try_docker(&["rmi", &thin.id]);
-        let whole = load_with(&engine, &image, BaseLayers::Sent, &cancel).await.expect("it loads");
+        let whole = load_with(&engine, &image, Sent::All, &cancel).await.expect("it loads");
         assert_eq!(thin, whole);
         whole
     });

@@ -244,15 +244,17 @@ impl Scenario {
         Run::new(self, output, before.clone())
     }
 
-    /// Every file outside the journal, with its content.
+    /// Every file outside the journal and the cache, with its content.
     pub fn snapshot(&self) -> Snapshot {
         let files =
             WalkDir::new(self.folder.path()).min_depth(1).sort_by_file_name().into_iter().filter_map(Result::ok);
         let inner = |path: &Path| path.strip_prefix(self.folder.path()).expect("inside").to_string_lossy().into_owned();
-        files
-            .map(|entry| (inner(entry.path()), fs::read(entry.path()).unwrap_or_default()))
-            .filter(|(path, _)| path != "journal" && !path.starts_with("packs/wso2am-4.1.0.10.download"))
-            .collect()
+        let is_left_alone = |path: &String| {
+            let may_change = ["journal", "packs/wso2am-4.1.0.10.download", "home/.cache"];
+            !may_change.iter().any(|prefix| path.starts_with(prefix))
+        };
+        let files = files.map(|entry| (inner(entry.path()), entry)).filter(|(path, _)| is_left_alone(path));
+        files.map(|(path, entry)| (path, fs::read(entry.path()).unwrap_or_default())).collect()
     }
 }
 
@@ -262,6 +264,8 @@ pub type Snapshot = BTreeMap<String, Vec<u8>>;
 pub struct Run<'a> {
     scenario: &'a Scenario,
     pub code: Option<i32>,
+    /// What ended it, where it did not end itself.
+    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
     before: Snapshot,
@@ -270,7 +274,15 @@ pub struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(scenario: &'a Scenario, output: std::process::Output, before: Snapshot) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
-        Self { scenario, code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr), before }
+        let signal = std::os::unix::process::ExitStatusExt::signal(&output.status);
+        Self {
+            scenario,
+            code: output.status.code(),
+            signal,
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+            before,
+        }
     }
 
     #[track_caller]

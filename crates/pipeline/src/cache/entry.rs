@@ -1,0 +1,175 @@
+//! One unpacked pack. It is complete or absent, and whoever uses it knows that nobody has touched it since.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use super::lock::{note_use, wait_for};
+use super::{Cache, FORMAT, read_record, write_record};
+use crate::home::make_tools_runnable;
+use crate::pack::ProductPack;
+use crate::step::Problem;
+use crate::tree::{scan_all, state_of};
+use crate::workspace;
+
+const RECORD: &str = "entry.json";
+const PRODUCT: &str = "product";
+
+/// What an entry holds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Record {
+    format: u32,
+    /// `wso2am 4.1.0.10`.
+    pub(super) product: String,
+    /// Length of the unpacked files in bytes.
+    pub(super) bytes: u64,
+    pub(super) files: usize,
+    /// Of the state of every file, folder and link.
+    state: String,
+}
+
+/// A pack in the cache, kept there for as long as this is.
+#[derive(Debug)]
+pub struct Entry {
+    product: PathBuf,
+    /// Whether it was there before.
+    pub is_old: bool,
+    _lock: File,
+}
+
+impl Entry {
+    /// The product's folder. Nothing may ever be changed in it.
+    pub fn product(&self) -> &Path {
+        &self.product
+    }
+}
+
+impl Cache {
+    /// The unpacked `pack`, whose SHA-256 is `sha256`: the one that is there, or a new one. A damaged one is replaced.
+    ///
+    /// # Errors
+    /// As [`ProductPack::extract`]; where the cache cannot be written to.
+    pub fn unpacked(&self, pack: &ProductPack, sha256: &str, cancel: &CancellationToken) -> Result<Entry, Problem> {
+        let failed = |error: io::Error| {
+            let hint = "check the cache's disk and permissions, or give --no-cache";
+            Problem::new(format!("the cache {} cannot be used", self.folder.display()), hint).because(error)
+        };
+        let stopped = || Problem::new("unpacking was stopped", "run the same command again");
+        loop {
+            let lock = self.lock_of(sha256).map_err(failed)?;
+            lock.lock_shared().map_err(failed)?;
+            if self.is_sound(sha256) {
+                note_use(&lock).map_err(failed)?;
+                debug!("the pack is in the cache");
+                return Ok(Entry { product: self.entry(sha256).join(PRODUCT), is_old: true, _lock: lock });
+            }
+            lock.unlock().map_err(failed)?;
+            if !wait_for(&lock, cancel).map_err(failed)? {
+                return Err(stopped());
+            }
+            // Whoever had the lock may have made it meanwhile.
+            if self.is_sound(sha256) {
+                continue;
+            }
+            self.clear(sha256).map_err(failed)?;
+            self.make_room(sha256, pack.unpacked_bytes());
+            self.make(pack, sha256, cancel)?;
+            note_use(&lock).map_err(failed)?;
+            // Not a single step: another may come between and remove it, which is noticed.
+            lock.lock_shared().map_err(failed)?;
+            if self.has(sha256) {
+                return Ok(Entry { product: self.entry(sha256).join(PRODUCT), is_old: false, _lock: lock });
+            }
+        }
+    }
+
+    pub(super) fn entry(&self, key: &str) -> PathBuf {
+        self.packs().join(key)
+    }
+
+    pub(super) fn record(&self, key: &str) -> Option<Record> {
+        read_record::<Record>(&self.entry(key).join(RECORD)).filter(|record| record.format == FORMAT)
+    }
+
+    /// Whether there is an entry, sound or not.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.entry(key).exists()
+    }
+
+    /// Whether the entry is there, and every file in it as it was when it was made.
+    fn is_sound(&self, key: &str) -> bool {
+        if !self.has(key) {
+            return false;
+        }
+        let found = scan_all(&self.entry(key).join(PRODUCT)).map(|tree| state_of(&tree));
+        let is_sound = self.record(key).is_some_and(|record| found.is_ok_and(|state| state == record.state));
+        if !is_sound {
+            warn!("the cached pack {} was changed by somebody, and is made anew", self.entry(key).display());
+        }
+        is_sound
+    }
+
+    /// Removes the entry, and what runs that were killed have left of it. The caller has its lock.
+    pub(super) fn clear(&self, key: &str) -> io::Result<()> {
+        let unfinished = unfinished(key);
+        for found in fs::read_dir(self.packs())? {
+            let found = found?;
+            let name = found.file_name();
+            if name == key || name.to_string_lossy().starts_with(&unfinished) {
+                self.remove(&found.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// An entry is gone in one step; its files follow.
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let key = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let gone = if key.starts_with('.') { path.to_owned() } else { self.packs().join(unfinished(&key) + "gone") };
+        if gone != path {
+            fs::rename(path, &gone)?;
+        }
+        workspace::remove(&gone)
+    }
+
+    fn make(&self, pack: &ProductPack, key: &str, cancel: &CancellationToken) -> Result<(), Problem> {
+        info!("unpacking {} into the cache {}", pack.path.display(), self.folder.display());
+        let failed = |error: io::Error| {
+            let hint = "make room, give --cache-dir on a larger disk, or --no-cache";
+            Problem::new(format!("the pack cannot be kept in the cache {}", self.folder.display()), hint).because(error)
+        };
+        let making = tempfile::Builder::new().prefix(&unfinished(key)).tempdir_in(self.packs()).map_err(failed)?;
+        let product = making.path().join(PRODUCT);
+        let made = pack.extract(&product, cancel).and_then(|()| {
+            make_tools_runnable(&product)
+                .and_then(|()| write_record(&making.path().join(RECORD), &record(pack, &product)?))
+                .and_then(|()| fs::rename(making.path(), self.entry(key)))
+                .map_err(failed)
+        });
+        let path = making.keep();
+        if made.is_err()
+            && let Err(error) = workspace::remove(&path)
+        {
+            warn!("{} could not be removed: {error}", path.display());
+        }
+        made
+    }
+}
+
+fn unfinished(key: &str) -> String {
+    format!(".making-{key}-")
+}
+
+fn record(pack: &ProductPack, product: &Path) -> io::Result<Record> {
+    Ok(Record {
+        format: FORMAT,
+        product: format!("{} {}", pack.product.name, pack.product.full_version()),
+        bytes: pack.unpacked_bytes(),
+        files: pack.files(),
+        state: state_of(&scan_all(product)?),
+    })
+}

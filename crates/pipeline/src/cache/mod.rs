@@ -1,0 +1,150 @@
+//! What need not be done again: packs unpacked, their checksums, and what is known of their layers. A run without it
+//! takes longer and gives the same.
+//!
+//! ```text
+//! packs/<sha256>/product/      the product as it is in the pack, complete: it gets its name when all of it is there
+//! packs/<sha256>/entry.json    what it is, and the state of every file
+//! packs/.making-<sha256>-…/    one that is being made, or was when its run was killed
+//! locks/<sha256>               locked by runs that use the entry; its time is that of the last use
+//! checksums/…                  SHA-256 of a pack, by path, size, times and inode
+//! layers/…                     digests of a product's layer, by pack and place
+//! ```
+
+mod checksum;
+mod entry;
+mod layers;
+mod lock;
+mod prune;
+
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tempfile::NamedTempFile;
+use tracing::warn;
+
+pub(crate) use checksum::pack_sha256;
+pub use entry::Entry;
+pub(crate) use layers::LayerKey;
+pub use prune::{Listed, Pruned};
+
+use crate::request::CacheRequest;
+use crate::step::Problem;
+
+/// Says to backup programs that everything here can be made again. <https://bford.info/cachedir/>
+const TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n# Unpacked product packs, made by hotfix.\n";
+const TAG_FILE: &str = "CACHEDIR.TAG";
+/// Of `entry.json` and the like; others are made anew.
+const FORMAT: u32 = 1;
+/// Blocks that are not full, folders, and what others write meanwhile.
+const DISK_RESERVE: u64 = 100_000_000;
+
+/// The folder of the cache.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    folder: PathBuf,
+    /// Bytes that unpacked packs may take; those not used for longest go first.
+    limit: u64,
+}
+
+/// Where the cache is unless the user says otherwise: `$XDG_CACHE_HOME/hotfix`, else `~/.cache/hotfix`. None where
+/// neither is known.
+pub fn default_folder() -> Option<PathBuf> {
+    let absolute = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let caches = absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")))?;
+    Some(caches.join("hotfix"))
+}
+
+impl Cache {
+    /// The cache in `folder`, made where there is none. It holds up to `limit` bytes.
+    ///
+    /// # Errors
+    /// Where it cannot be made or written to.
+    pub fn open(folder: &Path, limit: u64) -> Result<Self, Problem> {
+        let failed = |error: io::Error| {
+            let hint = "give --cache-dir with a folder that can be written to, or --no-cache";
+            Problem::new(format!("the cache {} cannot be used", folder.display()), hint).because(error)
+        };
+        let cache = Self { folder: folder.to_owned(), limit };
+        for part in ["packs", "locks", "checksums", "layers"] {
+            make_folder(&folder.join(part)).map_err(failed)?;
+        }
+        // Paths of it are given to programs that run elsewhere.
+        let folder = folder.canonicalize().map_err(failed)?;
+        let tag = folder.join(TAG_FILE);
+        if !tag.exists() {
+            write_whole(&tag, TAG).map_err(failed)?;
+        }
+        tempfile::tempfile_in(folder.join("packs")).map_err(failed)?;
+        Ok(Self { folder, ..cache })
+    }
+
+    /// The cache that a run asks for. One that was not named and cannot be used is done without.
+    ///
+    /// # Errors
+    /// Where one that was named cannot be used.
+    pub(crate) fn for_request(request: Option<&CacheRequest>) -> Result<Option<Self>, Problem> {
+        let Some(request) = request else { return Ok(None) };
+        match Self::open(&request.folder, request.limit) {
+            Ok(cache) => Ok(Some(cache)),
+            Err(problem) if request.is_wanted => Err(problem),
+            Err(problem) => {
+                warn!("nothing is kept for later runs: {}", problem.chain().join(": "));
+                Ok(None)
+            }
+        }
+    }
+
+    /// Whether an unpacked pack of `bytes` can be kept: by `--cache-size`, and by the disk. Says so where it cannot.
+    pub(crate) fn has_room_for(&self, bytes: u64) -> bool {
+        if bytes > self.limit {
+            warn!("the unpacked pack is not kept for later runs: it takes more than --cache-size");
+            return false;
+        }
+        let free =
+            rustix::fs::statvfs(&self.folder).map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        if free < bytes + DISK_RESERVE {
+            warn!("the unpacked pack is not kept for later runs: the disk of {} is too full", self.folder.display());
+            return false;
+        }
+        true
+    }
+
+    /// The cache in `folder` as it is, to be looked at; none where there is none.
+    pub fn existing(folder: &Path, limit: u64) -> Option<Self> {
+        folder.join("packs").is_dir().then(|| Self { folder: folder.to_owned(), limit })
+    }
+
+    /// Its folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn packs(&self) -> PathBuf {
+        self.folder.join("packs")
+    }
+}
+
+fn make_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// The record in `file`; none where there is none, or one that is not understood.
+fn read_record<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    serde_json::from_slice(&fs::read(file).ok()?).ok()
+}
+
+fn write_record(file: &Path, record: &impl Serialize) -> io::Result<()> {
+    write_whole(file, &serde_json::to_vec(record)?)
+}
+
+/// Wholly or not at all.
+fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut new = NamedTempFile::new_in(file.parent().unwrap_or(Path::new(".")))?;
+    new.write_all(bytes)?;
+    new.persist(file)?;
+    Ok(())
+}
