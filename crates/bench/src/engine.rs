@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result, ensure};
 
@@ -40,7 +41,10 @@ impl Engine {
         let engine = runtime.block_on(hotfix_docker::engine::Engine::connect()).context("no Docker engine answers")?;
         ensure!(child::is_there("docker"), "there is no docker command");
         busybox()?;
-        Ok(Self { host: engine.endpoint().to_owned(), prefix: format!("hotfix-bench-{}", std::process::id()) })
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let prefix = format!("hotfix-bench-{}-{number}", std::process::id());
+        Ok(Self { host: engine.endpoint().to_owned(), prefix })
     }
 
     /// Its socket on this machine.
@@ -132,7 +136,8 @@ impl Engine {
             let output = command.output().map(|output| output.stdout).unwrap_or_default();
             String::from_utf8_lossy(&output).lines().map(str::to_owned).collect::<Vec<_>>()
         };
-        let named = lines(named).into_iter().filter(|name| name.contains(&self.prefix));
+        let start = format!("{}/", self.prefix);
+        let named = lines(named).into_iter().filter(|name| name.contains(&start));
         Ok(named.chain(lines(labelled)).collect())
     }
 }

@@ -87,13 +87,18 @@ fn starts(program: &Path, argument: &str) -> bool {
     command.arg(argument).output().is_ok()
 }
 
-/// The first line that names a number.
+/// `UnZip 6.00`, out of all that it says.
 fn said_version(program: &Path, argument: &str) -> String {
     let output = Command::new(program).arg(argument).output().map(|output| output.stdout).unwrap_or_default();
-    let output = String::from_utf8_lossy(&output);
-    let line = output.lines().find(|line| line.contains(|c: char| c.is_ascii_digit())).unwrap_or_default();
-    // What follows is who maintains it, and with which libraries.
-    line.split([',', ':', '(']).next().unwrap_or_default().split(" - ").next().unwrap_or_default().trim().to_owned()
+    up_to_number(&String::from_utf8_lossy(&output))
+}
+
+/// The words of a text up to the first that is a version.
+fn up_to_number(text: &str) -> String {
+    let is_version = |word: &str| word.starts_with(|c: char| c.is_ascii_digit()) && word.contains('.');
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let end = words.iter().position(|word| is_version(word)).map_or(0, |end| end + 1);
+    words[..end].join(" ")
 }
 
 /// ripunzip in a folder below cargo's target folder.
@@ -111,4 +116,16 @@ fn built_ripunzip() -> Result<PathBuf> {
         child::run(command.arg("--target-dir").arg(tools.join("target")))?;
     }
     Ok(program)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_found_in_what_programs_say() {
+        assert_eq!(up_to_number("UnZip 6.00 of 20 April 2009, by Debian."), "UnZip 6.00");
+        assert_eq!(up_to_number("\n7-Zip (z) 26.02 (x64) : Copyright"), "7-Zip (z) 26.02");
+        assert_eq!(up_to_number("nothing"), "");
+    }
 }

@@ -57,7 +57,7 @@ impl Case<'_> {
     }
 
     /// On an image that holds the product, with the cache as it is.
-    fn from_image(&self, vendor: &str) -> Result<Applied> {
+    fn on_image(&self, vendor: &str) -> Result<Applied> {
         let (applied, name) = self.apply(&self.hotfixes, "from-image", ["--from-image", vendor])?;
         self.engine.remove(&name)?;
         Ok(applied)
@@ -131,12 +131,12 @@ fn measure_case(case: &Case) -> Result<Rounds> {
         }
         progress(&format!("  round {round}: hotfix"));
         case.bench.hotfix.forget()?;
-        rounds.cold_from_image.push(case.from_image(&vendor)?);
+        rounds.cold_from_image.push(case.on_image(&vendor)?);
         rounds.engine_alone.0.push(load(case, &archive)?);
         let (cold, warm) = case.cold_and_warm()?;
         rounds.cold_base_image.push(cold);
         rounds.warm_base_image.push(warm);
-        rounds.warm_from_image.push(case.from_image(&vendor)?);
+        rounds.warm_from_image.push(case.on_image(&vendor)?);
     }
     case.engine.remove(&vendor)?;
     std::fs::remove_file(archive).context("cannot remove an archive")?;
