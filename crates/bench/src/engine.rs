@@ -117,6 +117,33 @@ impl Engine {
         child::run(command.arg(folder)).with_context(|| format!("cannot build {name}")).map(drop)
     }
 
+    /// Sees to it that no image of somebody else's holds what `image` has above `base`: a run that found it there would not have
+    /// been a cold one.
+    ///
+    /// # Errors
+    /// Where one does, naming it; and where the engine does not answer.
+    pub fn only_ours_holds(&self, image: &str, base: &str) -> Result<()> {
+        let below = self.layers(base)?;
+        let own: Vec<String> = self.layers(image)?.into_iter().filter(|layer| !below.contains(layer)).collect();
+        let ours = self.images();
+        let all = child::run(&mut self.docker(["images", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"]))?.output;
+        for (name, id) in all.lines().filter_map(|line| line.split_once(' ')) {
+            // Somebody else may remove it at any moment.
+            let layers =
+                if ours.iter().any(|our| our == name) { Vec::new() } else { self.layers(id).unwrap_or_default() };
+            ensure!(
+                !layers.iter().any(|layer| own.contains(layer)),
+                "the image {name} in the engine has the product's layer already, so no run is a cold one: remove it first"
+            );
+        }
+        Ok(())
+    }
+
+    fn layers(&self, image: &str) -> Result<Vec<String>> {
+        let layers = child::run(&mut self.docker(["inspect", "--format", "{{json .RootFS.Layers}}", image]))?.output;
+        serde_json::from_str(&layers).context("layers are JSON")
+    }
+
     /// `20.10.24 with overlay2, driven by docker 28.2.2`.
     ///
     /// # Errors
@@ -128,7 +155,7 @@ impl Engine {
     }
 
     /// Everything of this run, by name or by label.
-    fn images(&self) -> Result<Vec<String>> {
+    fn images(&self) -> Vec<String> {
         let named = self.docker(["images", "--format", "{{.Repository}}:{{.Tag}}"]);
         let label = format!("label=hotfix-bench={}", self.prefix);
         let labelled = self.docker(["images", "--all", "--quiet", "--no-trunc", "--filter", &label]);
@@ -138,15 +165,14 @@ impl Engine {
         };
         let start = format!("{}/", self.prefix);
         let named = lines(named).into_iter().filter(|name| name.contains(&start));
-        Ok(named.chain(lines(labelled)).collect())
+        named.chain(lines(labelled)).collect()
     }
 }
 
 impl Drop for Engine {
     /// Also when asked to stop: so not by way of [`child::run`], which would refuse then.
     fn drop(&mut self) {
-        let Ok(images) = self.images() else { return };
-        for image in images {
+        for image in self.images() {
             // Gone already, where it had another name as well.
             let _ = self.docker(["rmi", "--force", &image]).output();
         }

@@ -48,6 +48,7 @@ impl Case<'_> {
         let on = ["--base-image", self.base];
         self.bench.hotfix.forget()?;
         let (cold, cold_name) = self.apply(&self.hotfixes, "cold", on)?;
+        self.engine.only_ours_holds(&cold_name, self.base)?;
         let (_, earlier_name) = self.apply(&self.earlier, "earlier", on)?;
         self.engine.remove(&cold_name)?;
         let (warm, warm_name) = self.apply(&self.hotfixes, "warm", on)?;
