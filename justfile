@@ -20,6 +20,14 @@ test:
 doc:
     RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items --locked
 
+# Figures of docs/benchmarks.md: measured, printed and written; `just bench --help` says how to measure a part of them
+bench *arguments:
+    cargo run --release --locked -p hotfix-bench --bin bench -- {{ arguments }}
+
+# The programs that `just bench` compares with (Debian packages, as root; ripunzip from crates.io)
+bench-rivals:
+    bash ci/bench-services
+
 # Licences, bans and sources of dependencies
 deny:
     cargo deny --locked check bans licenses sources

@@ -13,11 +13,13 @@ pub fn document(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The README, and every page of `docs` for users.
+/// The README, and every page of `docs` for users; that of the benchmarks has options of another program.
 fn pages() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
     let entries = fs::read_dir(folder).expect("there").map(|entry| entry.expect("readable").file_name());
-    let pages = entries.map(|name| name.into_string().expect("UTF-8")).filter(|name| *name != "architecture.md");
+    let pages = entries
+        .map(|name| name.into_string().expect("UTF-8"))
+        .filter(|name| name.ends_with(".md") && !["architecture.md", "benchmarks.md"].contains(&name.as_str()));
     pages.map(|name| format!("docs/{name}")).chain(["README.md".to_owned()]).collect()
 }
 

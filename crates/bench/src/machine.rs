@@ -1,0 +1,71 @@
+//! What the figures were measured on.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::engine::Engine;
+use crate::table::Table;
+
+/// A table of the machine, the engine and ourselves.
+pub fn table(work: &Path, engine: Option<&Engine>) -> Table {
+    let mut table = Table::new(["what", "which"]);
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    table.row(["processor", &format!("{processors} × {}", field("/proc/cpuinfo", "model name"))]);
+    table.row(["memory", &memory()]);
+    table.row(["kernel", &format!("{} {}", std::env::consts::OS, read("/proc/sys/kernel/osrelease"))]);
+    table.row(["system", &field_of(&read("/etc/os-release"), "PRETTY_NAME", '=')]);
+    table.row(["file system", &file_system(work)]);
+    let engine = engine.map_or_else(|| "none".to_owned(), |engine| engine.description().unwrap_or_default());
+    table.row(["engine", &engine]);
+    table.row(["hotfix", &version()]);
+    table.row(["measured", &jiff::Timestamp::now().strftime("%Y-%m-%d %H:%M UTC").to_string()]);
+    table
+}
+
+fn read(path: &str) -> String {
+    fs::read_to_string(path).unwrap_or_default().trim().to_owned()
+}
+
+fn field(path: &str, name: &str) -> String {
+    field_of(&read(path), name, ':')
+}
+
+fn field_of(text: &str, name: &str, separator: char) -> String {
+    let pairs = text.lines().filter_map(|line| line.split_once(separator));
+    let value = pairs.map(|(key, value)| (key.trim(), value)).find(|(key, _)| *key == name);
+    value.map_or("unknown", |(_, value)| value.trim().trim_matches('"')).to_owned()
+}
+
+fn memory() -> String {
+    let kibibytes = field("/proc/meminfo", "MemTotal");
+    let kibibytes: f64 = kibibytes.trim_end_matches("kB").trim().parse().unwrap_or_default();
+    format!("{:.1} GiB", kibibytes / 1024.0 / 1024.0)
+}
+
+/// Kind and options of the mount that a folder is on.
+fn file_system(folder: &Path) -> String {
+    let mounts = read("/proc/self/mountinfo");
+    let parsed = mounts.lines().filter_map(|line| {
+        // Fields before the dash vary in number: see proc(5).
+        let (mount, kind) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ').skip(4);
+        let (point, options) = (mount.next()?, mount.next()?);
+        Some((point, options, kind.split(' ').next()?))
+    });
+    let here = parsed.filter(|(point, ..)| folder.starts_with(point)).max_by_key(|(point, ..)| point.len());
+    here.map_or_else(|| "unknown".to_owned(), |(_, options, kind)| format!("{kind} ({options})"))
+}
+
+fn version() -> String {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    };
+    let changed = if git(&["status", "--porcelain", "--", ":/crates", ":/Cargo.lock"]).is_empty() {
+        ""
+    } else {
+        ", changed since"
+    };
+    format!("{}, commit {}{changed}", env!("CARGO_PKG_VERSION"), git(&["rev-parse", "--short", "HEAD"]))
+}
