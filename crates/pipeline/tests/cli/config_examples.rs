@@ -10,7 +10,12 @@ const EXAMPLE: &str = "examples/hotfix.toml";
 /// Options that are settings, as help shows them.
 fn all_keys() -> BTreeSet<String> {
     let scenario = Scenario::empty();
-    let help = ["apply", "plan", "inspect"].map(|command| scenario.run(&[command, "--help"]).stdout).concat();
+    let commands = ["apply", "plan", "inspect", "cache list", "cache prune"];
+    let help = commands.map(|command| {
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        scenario.run(&words).stdout
+    });
+    let help = help.concat();
     let keys = options(&help).into_iter().map(|option| option.trim_start_matches('-').to_owned());
     keys.filter(|key| !["help", "version", "config"].contains(&key.as_str())).collect()
 }

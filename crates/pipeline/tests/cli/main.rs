@@ -2,6 +2,7 @@
 
 mod support;
 
+mod cache;
 mod config;
 mod config_errors;
 mod config_examples;
@@ -34,3 +35,4 @@ mod sequence;
 mod tool;
 mod usage;
 mod vendor_image;
+mod workspace_modes;

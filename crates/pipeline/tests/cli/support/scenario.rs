@@ -246,14 +246,22 @@ impl Scenario {
 
     /// Every file outside the journal and the cache, with its content.
     pub fn snapshot(&self) -> Snapshot {
-        let files =
-            WalkDir::new(self.folder.path()).min_depth(1).sort_by_file_name().into_iter().filter_map(Result::ok);
-        let inner = |path: &Path| path.strip_prefix(self.folder.path()).expect("inside").to_string_lossy().into_owned();
-        let is_left_alone = |path: &String| {
+        let is_left_alone = |path: &str| {
             let may_change = ["journal", "packs/wso2am-4.1.0.10.download", "home/.cache"];
             !may_change.iter().any(|prefix| path.starts_with(prefix))
         };
-        let files = files.map(|entry| (inner(entry.path()), entry)).filter(|(path, _)| is_left_alone(path));
+        Self::snapshot_if(self.folder.path(), is_left_alone)
+    }
+
+    /// Every file in `folder`, with its content.
+    pub fn snapshot_of(folder: &Path) -> Snapshot {
+        Self::snapshot_if(folder, |_| true)
+    }
+
+    fn snapshot_if(folder: &Path, is_wanted: impl Fn(&str) -> bool) -> Snapshot {
+        let files = WalkDir::new(folder).min_depth(1).sort_by_file_name().into_iter().filter_map(Result::ok);
+        let inner = |path: &Path| path.strip_prefix(folder).expect("inside").to_string_lossy().into_owned();
+        let files = files.map(|entry| (inner(entry.path()), entry)).filter(|(path, _)| is_wanted(path));
         files.map(|(path, entry)| (path, fs::read(entry.path()).unwrap_or_default())).collect()
     }
 }
