@@ -134,6 +134,15 @@ impl BaseImage {
         }
     }
 
+    /// What is the same for images of the same content, and never for others; none for no base.
+    pub fn content_id(&self) -> Option<&str> {
+        match &self.source {
+            Source::Scratch => None,
+            Source::Engine { id, .. } => Some(id),
+            Source::Layout(_) => self.digest.as_deref(),
+        }
+    }
+
     /// One of its labels.
     pub fn label(&self, name: &str) -> Option<&str> {
         self.config.get("Labels")?.get(name)?.as_str()

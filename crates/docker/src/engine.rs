@@ -158,12 +158,11 @@ impl Engine {
     /// Whether it takes an archive without the layers that it has. Podman does not, and neither does Docker where
     /// containerd keeps the images: that one can fail without saying so.
     pub(crate) async fn takes_thin_images(&self) -> Result<bool> {
-        if self.is_podman().await? {
-            return Ok(false);
-        }
-        let info = self.docker.info().await.map_err(Error::engine("say how it keeps images"))?;
+        let (is_podman, info) = tokio::join!(self.is_podman(), self.docker.info());
+        let info = info.map_err(Error::engine("say how it keeps images"))?;
         let status = info.driver_status.unwrap_or_default();
-        Ok(!status.iter().flatten().any(|word| word.starts_with("io.containerd.snapshotter")))
+        let is_containerd = status.iter().flatten().any(|word| word.starts_with("io.containerd.snapshotter"));
+        Ok(!is_podman? && !is_containerd)
     }
 
     /// Gives the image `id` the name `reference`, in place of what had it before.

@@ -10,6 +10,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tar::{EntryType, Header};
 
 use crate::hashing::HashingWriter;
@@ -99,7 +100,7 @@ impl fmt::Debug for Node {
 }
 
 /// Permission bits, owner and time of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// Permission bits, `0o7777` at most.
     pub mode: u32,

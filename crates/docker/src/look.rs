@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 
 use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::base::{BaseImage, Source};
@@ -20,7 +21,7 @@ const SMALL: u64 = 1 << 20;
 const OPAQUE: &str = ".wh..wh..opq";
 
 /// What is at a path of an image.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Found {
     /// What it is.
     pub kind: FoundKind,
@@ -29,7 +30,7 @@ pub struct Found {
 }
 
 /// What something found is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FoundKind {
     /// A folder.
     Directory,
@@ -37,7 +38,8 @@ pub enum FoundKind {
     File {
         /// SHA-256 of its content.
         sha256: [u8; 32],
-        /// Its content, where that is of at most 1 MiB.
+        /// Its content, where that is of at most 1 MiB. Never kept anywhere.
+        #[serde(skip)]
         content: Option<Vec<u8>>,
     },
     /// A symbolic link, with its target.

@@ -71,6 +71,9 @@ pub async fn execute(prepared: Prepared, recorder: &mut Recorder) -> Result<(), 
         Some(work) => Some(work.patch(recorder).await?),
         None => None,
     };
+    if !recipe.needs_tool() {
+        workspace.remove_tools_files();
+    }
     let (built, guard) = recorder
         .run(Step::BuildImage, async |cancel| {
             recipe.build(&plan, &destination, &digests, work.as_ref().zip(patched.as_ref()), &cancel).await

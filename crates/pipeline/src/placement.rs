@@ -5,6 +5,7 @@ use hotfix_docker::layer::{Entry, Layer, Metadata, Node, WHITEOUT_PREFIX};
 use hotfix_docker::look::FoundPaths;
 use serde_json::{Value, json};
 
+use crate::cache::{Cache, look};
 use crate::pack::{PRODUCT_TXT, ancestors};
 use crate::plan::Plan;
 use crate::request::Owner;
@@ -44,13 +45,13 @@ impl Placement {
     ///
     /// # Errors
     /// Where a folder above is no folder in the base, where the base has a product there, or cannot be looked at.
-    pub async fn find(plan: &Plan, base: &BaseImage) -> Result<Self, Problem> {
+    pub async fn find(plan: &Plan, base: &BaseImage, cache: Option<&Cache>) -> Result<Self, Problem> {
         let home = home(plan, base)?;
         let mut paths: Vec<String> = ancestors(&home).map(str::to_owned).collect();
         paths.push(home.clone());
         let product_txt = format!("{home}/{PRODUCT_TXT}");
         let looked_for: Vec<String> = paths.iter().cloned().chain([product_txt.clone()]).collect();
-        let found = base.look(&looked_for).await.map_err(|error| {
+        let found = look(cache, base, &looked_for).await.map_err(|error| {
             Problem::new(format!("the base image {} cannot be looked at", base.name), "see the cause").because(error)
         })?;
         if found.contains_key(&product_txt) {

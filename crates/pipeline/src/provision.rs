@@ -18,6 +18,7 @@ use crate::pristine::Pristine;
 use crate::request::WorkspaceMode;
 use crate::source::Source;
 use crate::step::Problem;
+use crate::tree::{Tree, scan_all};
 use crate::workspace::Workspace;
 
 /// The product in the workspace.
@@ -94,7 +95,8 @@ pub async fn provide(
     let (mode, home) = match files.clone() {
         None => (Mode::Copy, ProductHome::Folder(home)),
         Some(files) => {
-            let ways = Ways { files, home, overlay: workspace.overlay(), pristine: pristine.clone() };
+            let tree = entry.as_ref().map(|entry| entry.tree.clone());
+            let ways = Ways { files, tree, home, overlay: workspace.overlay(), pristine: pristine.clone() };
             let (must_be_whole, cancel) = (must_be_whole(plan), cancel.clone());
             blocking(move || ways.make(asked, must_be_whole, &cancel)).await?
         }
@@ -141,6 +143,8 @@ async fn unpack(plan: &Plan, to: &Path, cancel: &CancellationToken) -> Result<Pr
 /// From a pristine product in `files` to a folder to work on.
 struct Ways {
     files: PathBuf,
+    /// What is in them, where that is known.
+    tree: Option<Tree>,
     home: PathBuf,
     overlay: PathBuf,
     pristine: Pristine,
@@ -195,7 +199,11 @@ impl Ways {
             Mode::Overlay => {
                 fs::create_dir(&self.overlay)?;
                 fs::create_dir(&self.home)?;
-                Overlay::new(&self.files, &self.overlay, &self.home).map(ProductHome::Overlay)
+                let tree = match &self.tree {
+                    Some(tree) => tree,
+                    None => &scan_all(&self.files)?,
+                };
+                Overlay::new(&self.files, tree, &self.overlay, &self.home).map(ProductHome::Overlay)
             }
             Mode::Reflink => copied(Means::Reflink).map(|()| ProductHome::Folder(self.home.clone())),
             Mode::Copy => copied(Means::Bytes).map(|()| ProductHome::Folder(self.home.clone())),

@@ -64,7 +64,7 @@ impl Recipe {
         match (&plan.method, destination) {
             (Method::Base(base), _) => {
                 let base = find_base(plan, base, destination, workspace, recorder).await?;
-                let find = async |_| Placement::find(plan, &base).await;
+                let find = async |_| Placement::find(plan, &base, cache).await;
                 let placement = recorder.look_ahead(Step::BuildImage, find).await?;
                 Ok(Self::Layers { base: Box::new(base), placement, cache: cache.cloned() })
             }
@@ -95,6 +95,11 @@ impl Recipe {
                 unreachable!("refused when the plan was made")
             }
         }
+    }
+
+    /// Whether the update tool has a part in it.
+    pub fn needs_tool(&self) -> bool {
+        matches!(self, Self::VendorTool(_))
     }
 
     /// What the image is put on, for reports.

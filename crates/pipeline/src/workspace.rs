@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use tempfile::TempDir;
 use tracing::{info, warn};
@@ -19,6 +21,8 @@ pub struct Workspace {
     /// Folders above it that were made for this run, innermost first.
     made_parents: Vec<PathBuf>,
     keep: bool,
+    /// Removes what the update tool has left in its home, beside other work.
+    cleaner: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Workspace {
@@ -46,7 +50,7 @@ impl Workspace {
             .tempdir_in(&parent_path)
             .map_err(failed)?;
         let path = folder.path().to_owned();
-        let workspace = Self { folder: Some(folder), path, made_parents, keep };
+        let workspace = Self { folder: Some(folder), path, made_parents, keep, cleaner: Mutex::default() };
         for part in [workspace.home(), workspace.temporary(), workspace.hotfixes()] {
             fs::create_dir(part).map_err(failed)?;
         }
@@ -88,6 +92,22 @@ impl Workspace {
         self.path.join("base")
     }
 
+    /// The update tool is not going to run again: what it has left in its home, such as a copy of the whole product, goes
+    /// while other work is done.
+    pub fn remove_tools_files(&self) {
+        let folders = [self.home(), self.temporary()];
+        let remove = move || {
+            for folder in folders {
+                // What is left goes with the workspace, or is told of there.
+                let _ = remove(&folder);
+            }
+        };
+        let mut cleaner = self.cleaner.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.keep && cleaner.is_none() {
+            *cleaner = Some(std::thread::spawn(remove));
+        }
+    }
+
     /// Whether the folder stays.
     pub fn is_kept(&self) -> bool {
         self.keep
@@ -103,6 +123,10 @@ impl Drop for Workspace {
             return;
         }
         stragglers::end(folder.path());
+        if let Some(cleaner) = self.cleaner.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            // A panic of it has been told of.
+            let _ = cleaner.join();
+        }
         // From here on the removal below is the only one.
         let path = folder.keep();
         if let Err(error) = remove(&path) {

@@ -13,7 +13,7 @@ use super::{Cache, FORMAT, read_record, write_record};
 use crate::home::make_tools_runnable;
 use crate::pack::ProductPack;
 use crate::step::Problem;
-use crate::tree::{scan_all, state_of};
+use crate::tree::{Tree, scan_all, state_of};
 use crate::workspace;
 
 const RECORD: &str = "entry.json";
@@ -36,6 +36,8 @@ pub(super) struct Record {
 #[derive(Debug)]
 pub struct Entry {
     product: PathBuf,
+    /// What is in it.
+    pub(crate) tree: Tree,
     /// Whether it was there before.
     pub is_old: bool,
     _lock: File,
@@ -59,31 +61,30 @@ impl Cache {
             Problem::new(format!("the cache {} cannot be used", self.folder.display()), hint).because(error)
         };
         let stopped = || Problem::new("unpacking was stopped", "run the same command again");
+        let mut is_ours = false;
         loop {
             let lock = self.lock_of(sha256).map_err(failed)?;
             lock.lock_shared().map_err(failed)?;
-            if self.is_sound(sha256) {
+            if let Some(tree) = self.sound(sha256) {
                 note_use(&lock).map_err(failed)?;
                 debug!("the pack is in the cache");
-                return Ok(Entry { product: self.entry(sha256).join(PRODUCT), is_old: true, _lock: lock });
+                return Ok(Entry { product: self.entry(sha256).join(PRODUCT), tree, is_old: !is_ours, _lock: lock });
             }
             lock.unlock().map_err(failed)?;
             if !wait_for(&lock, cancel).map_err(failed)? {
                 return Err(stopped());
             }
             // Whoever had the lock may have made it meanwhile.
-            if self.is_sound(sha256) {
+            if self.sound(sha256).is_some() {
+                lock.unlock().map_err(failed)?;
                 continue;
             }
             self.clear(sha256).map_err(failed)?;
             self.make_room(sha256, pack.unpacked_bytes());
             self.make(pack, sha256, cancel)?;
-            note_use(&lock).map_err(failed)?;
-            // Not a single step: another may come between and remove it, which is noticed.
-            lock.lock_shared().map_err(failed)?;
-            if self.has(sha256) {
-                return Ok(Entry { product: self.entry(sha256).join(PRODUCT), is_old: false, _lock: lock });
-            }
+            // From one kind of lock to the other is not a single step: another may come between and remove it.
+            lock.unlock().map_err(failed)?;
+            is_ours = true;
         }
     }
 
@@ -100,17 +101,18 @@ impl Cache {
         self.entry(key).exists()
     }
 
-    /// Whether the entry is there, and every file in it as it was when it was made.
-    fn is_sound(&self, key: &str) -> bool {
+    /// What is in the entry, where it is there and every file in it is as it was when it was made.
+    fn sound(&self, key: &str) -> Option<Tree> {
         if !self.has(key) {
-            return false;
+            return None;
         }
-        let found = scan_all(&self.entry(key).join(PRODUCT)).map(|tree| state_of(&tree));
-        let is_sound = self.record(key).is_some_and(|record| found.is_ok_and(|state| state == record.state));
-        if !is_sound {
+        let state = self.record(key).map(|record| record.state);
+        let found = scan_all(&self.entry(key).join(PRODUCT)).ok();
+        let sound = found.filter(|tree| state.is_some_and(|state| state == state_of(tree)));
+        if sound.is_none() {
             warn!("the cached pack {} was changed by somebody, and is made anew", self.entry(key).display());
         }
-        is_sound
+        sound
     }
 
     /// Removes the entry, and what runs that were killed have left of it. The caller has its lock.

@@ -8,12 +8,14 @@
 //! locks/<sha256>               locked by runs that use the entry; its time is that of the last use
 //! checksums/…                  SHA-256 of a pack, by path, size, times and inode
 //! layers/…                     digests of a product's layer, by pack and place
+//! looks/…                      what a base image has at a few paths, by the image's digest
 //! ```
 
 mod checksum;
 mod entry;
 mod layers;
 mod lock;
+mod looks;
 mod prune;
 
 use std::fs;
@@ -29,6 +31,7 @@ use tracing::warn;
 pub(crate) use checksum::pack_sha256;
 pub use entry::Entry;
 pub(crate) use layers::LayerKey;
+pub(crate) use looks::look;
 pub use prune::{Listed, Pruned};
 
 use crate::request::CacheRequest;
@@ -69,7 +72,7 @@ impl Cache {
             Problem::new(format!("the cache {} cannot be used", folder.display()), hint).because(error)
         };
         let cache = Self { folder: folder.to_owned(), limit };
-        for part in ["packs", "locks", "checksums", "layers"] {
+        for part in ["packs", "locks", "checksums", "layers", "looks"] {
             make_folder(&folder.join(part)).map_err(failed)?;
         }
         // Paths of it are given to programs that run elsewhere.

@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 #[cfg(target_os = "linux")]
 use super::mount::{LOWER, Mount, Privilege, UPPER, WORK};
-use crate::tree::{self, Kind, Tree, is_tools_own, node_at, utf8};
+use crate::tree::{Kind, Tree, is_tools_own, node_at, utf8};
 
 /// A pristine folder, and the changes to it.
 #[derive(Debug)]
@@ -141,12 +141,12 @@ impl Overlay {
 
 #[cfg(target_os = "linux")]
 impl Overlay {
-    /// Over `lower`, with all that is needed in `folder`, which must be empty, and to be seen at `mount_point`, an empty
-    /// folder.
+    /// Over `lower`, in which there is `tree`, with all that is needed in `folder`, which must be empty, and to be seen at
+    /// `mount_point`, an empty folder.
     ///
     /// # Errors
     /// Where this machine, or the file system, does not allow it.
-    pub(crate) fn new(lower: &Path, folder: &Path, mount_point: &Path) -> io::Result<Self> {
+    pub(crate) fn new(lower: &Path, tree: &Tree, folder: &Path, mount_point: &Path) -> io::Result<Self> {
         std::os::unix::fs::symlink(lower, folder.join(LOWER))?;
         let upper = folder.join(UPPER);
         for made in [&upper, &folder.join(WORK)] {
@@ -160,7 +160,8 @@ impl Overlay {
         }
         let mount = Mount::new(privilege, folder, mount_point)?;
         mount.try_out()?;
-        let pristine = tree::scan(lower)?;
+        let mut pristine = tree.clone();
+        pristine.retain(|path, _| !is_tools_own(path));
         Ok(Self { lower: lower.to_owned(), upper, mount_point: mount_point.to_owned(), pristine, privilege, mount })
     }
 
@@ -206,7 +207,7 @@ impl Overlay {
     ///
     /// # Errors
     /// Always.
-    pub(crate) fn new(_: &Path, _: &Path, _: &Path) -> io::Result<Self> {
+    pub(crate) fn new(_: &Path, _: &Tree, _: &Path, _: &Path) -> io::Result<Self> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

@@ -1,7 +1,7 @@
 //! The directory of a pack, decided upon before the first byte is written.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
 use zip::{CompressionMethod, ZipArchive};
@@ -63,7 +63,7 @@ struct Entry {
 /// The product's folder and what is in it.
 pub(super) fn read(
     pack: &Path,
-    archive: &mut ZipArchive<Place>,
+    archive: &mut ZipArchive<BufReader<Place>>,
     max_unpacked_size: u64,
 ) -> Result<(String, BTreeMap<String, Node>), Problem> {
     let bad = |what: String| unsafe_pack(pack, what);
@@ -89,7 +89,7 @@ pub(super) fn read(
     Ok((folder, nodes))
 }
 
-fn read_entry(archive: &mut ZipArchive<Place>, index: usize) -> Result<Entry, String> {
+fn read_entry(archive: &mut ZipArchive<BufReader<Place>>, index: usize) -> Result<Entry, String> {
     let damaged = |error: zip::result::ZipError| format!("entry {index}: {error}");
     let (raw, entry) = {
         let data = archive.by_index_data(index).map_err(damaged)?;
@@ -151,7 +151,7 @@ pub fn entry_time(time: zip::DateTime) -> u64 {
     utc.ok().and_then(|seconds| u64::try_from(seconds).ok()).unwrap_or_default()
 }
 
-fn read_link(archive: &mut ZipArchive<Place>, index: usize) -> Result<String, String> {
+fn read_link(archive: &mut ZipArchive<BufReader<Place>>, index: usize) -> Result<String, String> {
     let mut target = String::new();
     let entry = archive.by_index(index).map_err(|error| error.to_string())?;
     if entry.size() > SMALL {

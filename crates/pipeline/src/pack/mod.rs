@@ -7,7 +7,7 @@ mod reader;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -101,7 +101,7 @@ impl ProductPack {
         let file = open_file(path)?;
         let bytes = file.metadata().map_err(|error| unreadable(path).because(error))?.len();
         let file = Arc::new(file);
-        let mut archive = ZipArchive::new(Place::new(Arc::clone(&file))).map_err(|error| {
+        let mut archive = ZipArchive::new(BufReader::new(Place::new(Arc::clone(&file)))).map_err(|error| {
             let hint = "download the pack again, and compare its size and checksum with the vendor's";
             Problem::new(format!("{} is not a zip, or is cut short", path.display()), hint).because(error)
         })?;

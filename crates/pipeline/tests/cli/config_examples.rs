@@ -2,21 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::docs::{document, options};
+use crate::docs::{all_help, document, options};
 use crate::support::Scenario;
 
 const EXAMPLE: &str = "examples/hotfix.toml";
 
 /// Options that are settings, as help shows them.
 fn all_keys() -> BTreeSet<String> {
-    let scenario = Scenario::empty();
-    let commands = ["apply", "plan", "inspect", "cache list", "cache prune"];
-    let help = commands.map(|command| {
-        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
-        scenario.run(&words).stdout
-    });
-    let help = help.concat();
-    let keys = options(&help).into_iter().map(|option| option.trim_start_matches('-').to_owned());
+    let keys = options(&all_help()).into_iter().map(|option| option.trim_start_matches('-').to_owned());
     keys.filter(|key| !["help", "version", "config"].contains(&key.as_str())).collect()
 }
 

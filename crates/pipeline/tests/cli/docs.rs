@@ -23,6 +23,17 @@ fn pages() -> Vec<String> {
     pages.map(|name| format!("docs/{name}")).chain(["README.md".to_owned()]).collect()
 }
 
+/// The help of every command.
+pub fn all_help() -> String {
+    let scenario = Scenario::empty();
+    let commands = ["apply", "plan", "inspect", "cache list", "cache prune"];
+    let help = commands.map(|command| {
+        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+        scenario.run(&words).stdout
+    });
+    help.concat()
+}
+
 /// `--long-options` in a text.
 pub fn options(text: &str) -> BTreeSet<String> {
     let is_part = |c: char| c.is_ascii_lowercase() || c == '-';
@@ -34,9 +45,7 @@ pub fn options(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn every_option_in_the_documents_exists() {
-    let scenario = Scenario::empty();
-    let help = ["apply", "plan", "inspect"].map(|command| scenario.run(&[command, "--help"]).stdout).concat();
-    let known = options(&help);
+    let known = options(&all_help());
     // Of cargo, in the commands that try it out; of Dockerfiles; of docker and podman.
     let of_others = ["--workspace", "--path", "--from", "--docker", "--time"].map(str::to_owned);
     for name in pages() {
