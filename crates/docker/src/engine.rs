@@ -11,6 +11,7 @@ use bollard::query_parameters::{
 };
 use futures_util::StreamExt;
 use serde_json::{Map, Value, json};
+use tokio::sync::OnceCell;
 use tracing::{debug, info};
 
 use crate::auth::credentials_for;
@@ -27,6 +28,8 @@ pub struct Engine {
     pub(crate) docker: Docker,
     pub(crate) dialer: Arc<Dialer>,
     endpoint: String,
+    /// Asked once: the answer takes engines longer than most others.
+    thin: Arc<OnceCell<bool>>,
 }
 
 impl Engine {
@@ -40,7 +43,13 @@ impl Engine {
         debug!(endpoint.address, "engine");
         let (docker, dialer) = connection::connect(&endpoint).await?;
         let docker = docker.with_request_modifier(url_safe_registry_auth);
-        Ok(Self { docker, dialer, endpoint: endpoint.address })
+        let engine = Self { docker, dialer, endpoint: endpoint.address, thin: Arc::default() };
+        // Beside other work. Whoever needs to know asks again where this fails.
+        tokio::spawn({
+            let engine = engine.clone();
+            async move { engine.takes_thin_images().await }
+        });
+        Ok(engine)
     }
 
     /// Where the engine was found, as in `DOCKER_HOST`.
@@ -158,6 +167,10 @@ impl Engine {
     /// Whether it takes an archive without the layers that it has. Podman does not, and neither does Docker where
     /// containerd keeps the images: that one can fail without saying so.
     pub(crate) async fn takes_thin_images(&self) -> Result<bool> {
+        self.thin.get_or_try_init(|| self.ask_for_thin_images()).await.copied()
+    }
+
+    async fn ask_for_thin_images(&self) -> Result<bool> {
         let (is_podman, info) = tokio::join!(self.is_podman(), self.docker.info());
         let info = info.map_err(Error::engine("say how it keeps images"))?;
         let status = info.driver_status.unwrap_or_default();
