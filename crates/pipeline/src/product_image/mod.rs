@@ -1,5 +1,6 @@
 //! A product that is in an image already: where, which one, at which level, and whose.
 
+mod fixed;
 mod unpack;
 
 use std::collections::BTreeSet;
@@ -9,13 +10,13 @@ use hotfix_docker::base::BaseImage;
 use hotfix_docker::look::{FoundKind, FoundPaths};
 
 use crate::below::Below;
-use crate::changes::{Change, PatchedProduct};
+use crate::changes::PatchedProduct;
 use crate::host::Host;
 use crate::pack::{CONFIG_JSON, PRODUCT_TXT, Product, Records, ancestors, printable, split_product};
 use crate::placement::{HOME_VARIABLE, Placement, VENDOR_HOME, home_in_image};
 use crate::plan::ToolSource;
 use crate::step::Problem;
-use crate::tree::{BIN, Kind, Node};
+use crate::tree::BIN;
 use crate::update_tool::SETUP_SCRIPT;
 
 /// An image that holds a product.
@@ -217,37 +218,6 @@ impl ProductImage {
             }
         }
         Ok(Below::of_image(&found, &self.placement))
-    }
-
-    /// Whether an image that somebody else's recipe made has what the hotfixes changed. Warns of files that the recipe
-    /// has replaced or left out.
-    ///
-    /// # Errors
-    /// Where a file is in it as it was before the hotfixes.
-    pub async fn check_fixed(&self, product: &PatchedProduct) -> Result<(), Problem> {
-        let paths = product.changes.keys().map(|path| self.placement.path(path));
-        let found = self.base.look(&Vec::from_iter(paths)).await.map_err(|error| unreadable(&self.base, error))?;
-        for (path, change) in &product.changes {
-            let here = match found.get(&self.placement.path(path)).map(|found| &found.kind) {
-                Some(FoundKind::File { sha256, .. }) => Some(*sha256),
-                _ => None,
-            };
-            let (Change::Present { node: Node { kind: Kind::File, .. }, .. } | Change::Removed) = change else {
-                continue;
-            };
-            let before = product.pristine.digest(path).ok().flatten();
-            let after = product.home.digest(path).ok();
-            if here.is_some() && here == before && before != after {
-                return Err(Problem::new(
-                    format!("{} is in the image as it was before the hotfixes", printable(path)),
-                    "see to it that the Dockerfile takes the product from its build context, <product>-<version>/",
-                ));
-            }
-            if here != after {
-                tracing::warn!("{} is not in the image as the hotfixes left it", printable(path));
-            }
-        }
-        Ok(())
     }
 
     fn is_not_of_the_pack(&self, path: &str, is_missing: bool) -> Problem {

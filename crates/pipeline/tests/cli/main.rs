@@ -8,6 +8,7 @@ mod config_examples;
 mod credentials;
 mod dockerfile;
 mod dockerfile_example;
+mod dockerfile_fixed;
 mod docs;
 mod engine;
 mod engines;
