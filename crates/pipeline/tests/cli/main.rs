@@ -32,6 +32,7 @@ mod registry_tls;
 mod report;
 mod secrets;
 mod sequence;
+mod server_home;
 mod tool;
 mod usage;
 mod vendor_image;
