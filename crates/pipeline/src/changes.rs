@@ -45,6 +45,7 @@ pub struct Changes {
     config: Option<Vec<u8>>,
     /// Paths touched by hotfixes, with the time of the hotfix that was last to do so.
     touched: BTreeMap<String, u64>,
+    contents: BTreeMap<String, BTreeSet<Sha256Digest>>,
 }
 
 /// How a path differs from the pack in the end.
@@ -72,6 +73,8 @@ pub struct PatchedProduct {
     pub changes: BTreeMap<String, Change>,
     /// `updates/config.json` as it may be seen, with the time of the last hotfix, where it is not as in the pack.
     pub config: Option<(Vec<u8>, u64)>,
+    /// Every content that a hotfix of the sequence gave a file, by path: those that a later one replaced too.
+    pub contents: BTreeMap<String, BTreeSet<Sha256Digest>>,
 }
 
 impl Changes {
@@ -82,7 +85,16 @@ impl Changes {
     pub fn begin(pristine: Pristine, home: Arc<ProductHome>, private: Private) -> Result<Self, Problem> {
         let tree = scan(&home)?;
         let config = read_config(&home, &private)?;
-        Ok(Self { home, pristine, private, tree, digests: BTreeMap::new(), config, touched: BTreeMap::new() })
+        Ok(Self {
+            home,
+            pristine,
+            private,
+            tree,
+            digests: BTreeMap::new(),
+            config,
+            touched: BTreeMap::new(),
+            contents: BTreeMap::new(),
+        })
     }
 
     /// Takes note of what happened since the last look, as none of a hotfix's doing.
@@ -102,6 +114,12 @@ impl Changes {
         let nothing = delta.is_empty() && folders.is_empty() && !config_changed;
         let paths = delta.changed.iter().chain(&delta.added).chain(&delta.removed).chain(&folders);
         self.touched.extend(paths.map(|path| (path.clone(), time)));
+        for path in delta.changed.iter().chain(&delta.added) {
+            let is_file = self.tree.get(path).is_some_and(|node| node.kind == Kind::File);
+            if let (true, Some(digest)) = (is_file, self.digests.get(path)) {
+                self.contents.entry(path.clone()).or_default().insert(*digest);
+            }
+        }
         if config_changed {
             self.touched.insert(CONFIG_JSON.to_owned(), time);
         }
@@ -183,7 +201,7 @@ impl Changes {
             (Some(mtime), Some(config)) if Some(&config) != in_pack.as_ref() => Some((config, *mtime)),
             _ => None,
         };
-        Ok(PatchedProduct { home: self.home, pristine: self.pristine, changes, config })
+        Ok(PatchedProduct { home: self.home, pristine: self.pristine, changes, config, contents: self.contents })
     }
 
     /// Folders that hold a change and are not in the pack, although no hotfix made them: the tool did, beforehand.

@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod delivery;
 pub mod dockerfile;
 mod engine_problem;
+mod follow;
 pub mod home;
 pub mod host;
 pub mod hotfix;

@@ -5,8 +5,9 @@ use hotfix_docker::layer::{Entry, Layer, Metadata, Node, WHITEOUT_PREFIX};
 use hotfix_docker::look::FoundPaths;
 use serde_json::{Value, json};
 
-use crate::cache::{Cache, look};
-use crate::pack::{PRODUCT_TXT, ancestors};
+use crate::cache::{Cache, find, look};
+use crate::follow::{follow, server_home};
+use crate::pack::{PRODUCT_TXT, ancestors, printable, split_product};
 use crate::plan::Plan;
 use crate::request::Owner;
 use crate::step::Problem;
@@ -55,11 +56,9 @@ impl Placement {
             Problem::new(format!("the base image {} cannot be looked at", base.name), "see the cause").because(error)
         })?;
         if found.contains_key(&product_txt) {
-            return Err(Problem::new(
-                format!("the base image {} already has a product in /{home}", base.name),
-                "give a base image with only OS and Java, or another --product-home",
-            ));
+            return Err(has_product(base, &home));
         }
+        check_base(plan, base, &home, cache).await?;
         if let Some(path) = paths.iter().find(|path| found.get(*path).is_some_and(|found| !found.is_directory())) {
             return Err(Problem::new(
                 format!("/{path} is no folder in the base image {}, so the product cannot be put below it", base.name),
@@ -119,6 +118,55 @@ impl Placement {
     pub(crate) fn metadata(&self, mode: u32, mtime: u64) -> Metadata {
         Metadata { mode, uid: self.owner.uid, gid: self.owner.gid, mtime }
     }
+}
+
+/// Whether the base has no product where its own entry point would look for it: that one would be started, without the
+/// hotfixes.
+async fn check_base(plan: &Plan, base: &BaseImage, home: &str, cache: Option<&Cache>) -> Result<(), Problem> {
+    let unreadable = |error| {
+        Problem::new(format!("the base image {} cannot be looked at", base.name), "see the cause").because(error)
+    };
+    if let Some(said) = server_home(base) {
+        let leads_to = follow(base, said, cache).await.map_err(unreadable)?;
+        if leads_to.as_deref() != Some(home) {
+            if let Some(other) = &leads_to {
+                let product_txt = format!("{other}/{PRODUCT_TXT}");
+                let found = look(cache, base, std::slice::from_ref(&product_txt)).await.map_err(unreadable)?;
+                if found.contains_key(&product_txt) {
+                    return Err(has_product(base, other));
+                }
+            }
+            if !plan.request.env.iter().any(|(key, _)| key == HOME_VARIABLE) {
+                tracing::warn!(
+                    "{HOME_VARIABLE} of the base image {} says {}, but the product goes to /{home}: --env \
+                     {HOME_VARIABLE}=/{home} would say so",
+                    base.name,
+                    printable(said)
+                );
+            }
+        }
+    }
+    // All of the base is read for it, so only where there is anything.
+    let vendors = VENDOR_HOME.to_owned();
+    if !look(cache, base, std::slice::from_ref(&vendors)).await.map_err(unreadable)?.contains_key(&vendors) {
+        return Ok(());
+    }
+    let vendors = follow(base, &format!("/{VENDOR_HOME}"), cache).await.map_err(unreadable)?.unwrap_or(vendors);
+    let ending = format!("/{PRODUCT_TXT}");
+    let found = find(cache, base, &ending).await.map_err(unreadable)?;
+    let mut homes = found.keys().filter_map(|path| path.strip_suffix(&ending));
+    let is_vendors = |home: &&str| {
+        let folder = home.strip_prefix(vendors.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        folder.is_some_and(|folder| split_product(folder).is_some())
+    };
+    homes.find(is_vendors).map_or(Ok(()), |home| Err(has_product(base, home)))
+}
+
+fn has_product(base: &BaseImage, home: &str) -> Problem {
+    Problem::new(
+        format!("the base image {} already has a product in /{}", base.name, printable(home)),
+        "give a base image with only OS and Java; --from-image is for images that hold the product",
+    )
 }
 
 fn home(plan: &Plan, base: &BaseImage) -> Result<String, Problem> {

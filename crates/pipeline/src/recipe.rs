@@ -210,18 +210,12 @@ async fn check_product(
     patched: Option<&PatchedProduct>,
 ) -> Result<(), Problem> {
     let image = engine.image(&built.id).await.map_err(engine_problem)?;
-    let found = ProductImage::find(image, None, Some(&plan.product), None, plan.host).await;
-    let image = found.map_err(|problem| {
-        Problem::new(
-            "the image that the Dockerfile made holds no product, or more than one",
-            format!(
-                "copy {}/ from the build context into it, and set WSO2_SERVER_HOME to where it is",
-                plan.product.folder()
-            ),
-        )
-        .because(problem)
-    })?;
-    image.check_product(&plan.product)?;
+    let has = |path: &str| match (patched, &plan.source) {
+        (Some(product), _) => product.home.has(path),
+        (None, Source::Pack(pack)) => pack.nodes.contains_key(path),
+        (None, Source::Image(..)) => false,
+    };
+    let image = ProductImage::find_only(image, &plan.product, has, plan.host).await?;
     match patched {
         Some(product) => image.check_fixed(product).await,
         None => Ok(()),

@@ -104,6 +104,9 @@ async fn by_files(
 ) -> Result<Contents, Failed> {
     let found = ProductImage::find(base, None, None, tag, ANY_HOST).await;
     let found = found.map_err(|problem| (NO_PRODUCT, problem))?;
+    if let Err(problem) = found.check_place() {
+        warn!("{problem}");
+    }
     Ok(Contents::of_files(image, id, found_in, &found))
 }
 

@@ -1,5 +1,7 @@
 //! A product that is in an image already: where, which one, at which level, and whose.
 
+mod fixed;
+mod only;
 mod unpack;
 
 use std::collections::BTreeSet;
@@ -9,13 +11,14 @@ use hotfix_docker::base::BaseImage;
 use hotfix_docker::look::{FoundKind, FoundPaths};
 
 use crate::below::Below;
-use crate::changes::{Change, PatchedProduct};
+use crate::changes::PatchedProduct;
+use crate::follow::{follow, server_home};
 use crate::host::Host;
 use crate::pack::{CONFIG_JSON, PRODUCT_TXT, Product, Records, ancestors, printable, split_product};
 use crate::placement::{HOME_VARIABLE, Placement, VENDOR_HOME, home_in_image};
 use crate::plan::ToolSource;
 use crate::step::Problem;
-use crate::tree::{BIN, Kind, Node};
+use crate::tree::BIN;
 use crate::update_tool::SETUP_SCRIPT;
 
 /// An image that holds a product.
@@ -35,10 +38,12 @@ pub struct ProductImage {
     pub update_tool: Option<ToolSource>,
     /// Time of its `product.txt`, in seconds since 1970.
     pub time: u64,
+    /// What its `WSO2_SERVER_HOME` says, where there is no product and it was found elsewhere.
+    contradicted: Option<String>,
 }
 
 impl ProductImage {
-    /// Looks for the product in `base`: at `asked`, else where `WSO2_SERVER_HOME` says, else where the vendor has
+    /// Looks for the product in `base`: at `asked`, else where `WSO2_SERVER_HOME` leads, else where the vendor has
     /// `expected`, else anywhere. `tag` is the image's, which can say the level.
     ///
     /// # Errors
@@ -50,29 +55,34 @@ impl ProductImage {
         tag: Option<&str>,
         host: Host,
     ) -> Result<Self, Problem> {
-        let candidates = match asked {
-            Some(path) => vec![path.to_owned()],
-            None => {
-                let vendors = expected.map(|product| format!("/{VENDOR_HOME}/{}", product.folder()));
-                base.env(HOME_VARIABLE).map(str::to_owned).into_iter().chain(vendors).collect()
-            }
-        };
-        for home in candidates.iter().filter_map(|path| home_in_image(path)) {
-            if let Some(found) = look(&base, &home, host).await? {
+        if let Some(path) = asked {
+            let home = home_in_image(path).unwrap_or_default();
+            return match look(&base, &home, host).await? {
+                Some(found) => Self::read(base, &home, &found, tag, host),
+                None => Err(not_there(&base, path, &home).await),
+            };
+        }
+        let said = server_home(&base).map(str::to_owned);
+        if let Some(path) = &said {
+            if let Some((home, found)) = look_where_it_leads(&base, path, host).await? {
                 return Self::read(base, &home, &found, tag, host);
             }
         }
-        if let Some(path) = asked {
-            return Err(Problem::new(
-                format!("the image {} holds no product in {path}: there is no {PRODUCT_TXT}", base.name),
-                "give --product-home with the product's folder in the image, or leave it away",
-            ));
-        }
-        let home = search(&base).await?;
-        match look(&base, &home, host).await? {
-            Some(found) => Self::read(base, &home, &found, tag, host),
-            None => Err(no_product(&base)),
-        }
+        let vendors = expected.map(|product| format!("{VENDOR_HOME}/{}", product.folder()));
+        let at_vendors = match &vendors {
+            Some(home) => look(&base, home, host).await?.map(|found| (home.clone(), found)),
+            None => None,
+        };
+        let (home, found) = match at_vendors {
+            Some(there) => there,
+            None => {
+                let home = search(&base).await?;
+                let found = look(&base, &home, host).await?.ok_or_else(|| no_product(&base))?;
+                (home, found)
+            }
+        };
+        let image = Self::read(base, &home, &found, tag, host)?;
+        Ok(Self { contradicted: said, ..image })
     }
 
     fn read(base: BaseImage, home: &str, found: &FoundPaths, tag: Option<&str>, host: Host) -> Result<Self, Problem> {
@@ -106,6 +116,7 @@ impl ProductImage {
             hotfixes: records.map_or(0, |records| records.hotfixes).max(labelled),
             update_tool: tool.into_iter().find(|(name, _)| has(name)).map(|(_, source)| source),
             time: file(PRODUCT_TXT).map_or(0, |found| found.metadata.mtime),
+            contradicted: None,
             base,
         })
     }
@@ -123,8 +134,9 @@ impl ProductImage {
     /// The product, where hotfixes can be put on it.
     ///
     /// # Errors
-    /// Where the image does not say its level, or holds hotfixes already.
+    /// Where the image does not say its level, holds hotfixes already, or says another place than the product's.
     pub fn product(&self) -> Result<Product, Problem> {
+        self.check_place()?;
         self.check_clean()?;
         let (name, version) = self.name_and_version.clone();
         match self.update_level {
@@ -163,6 +175,7 @@ impl ProductImage {
     /// Where it does not.
     pub fn check_is(&self, product: &Product) -> Result<(), Problem> {
         self.check_product(product)?;
+        self.check_place()?;
         let hint = "give the image of the same product, version and update level as the pack";
         match self.update_level {
             Some(level) if level != product.update_level => {
@@ -219,35 +232,23 @@ impl ProductImage {
         Ok(Below::of_image(&found, &self.placement))
     }
 
-    /// Whether an image that somebody else's recipe made has what the hotfixes changed. Warns of files that the recipe
-    /// has replaced or left out.
+    /// Whether `WSO2_SERVER_HOME` of the image leads to the product: what the image starts is there, patched or not.
     ///
     /// # Errors
-    /// Where a file is in it as it was before the hotfixes.
-    pub async fn check_fixed(&self, product: &PatchedProduct) -> Result<(), Problem> {
-        let paths = product.changes.keys().map(|path| self.placement.path(path));
-        let found = self.base.look(&Vec::from_iter(paths)).await.map_err(|error| unreadable(&self.base, error))?;
-        for (path, change) in &product.changes {
-            let here = match found.get(&self.placement.path(path)).map(|found| &found.kind) {
-                Some(FoundKind::File { sha256, .. }) => Some(*sha256),
-                _ => None,
-            };
-            let (Change::Present { node: Node { kind: Kind::File, .. }, .. } | Change::Removed) = change else {
-                continue;
-            };
-            let before = product.pristine.digest(path).ok().flatten();
-            let after = product.home.digest(path).ok();
-            if here.is_some() && here == before && before != after {
-                return Err(Problem::new(
-                    format!("{} is in the image as it was before the hotfixes", printable(path)),
-                    "see to it that the Dockerfile takes the product from its build context, <product>-<version>/",
-                ));
-            }
-            if here != after {
-                tracing::warn!("{} is not in the image as the hotfixes left it", printable(path));
-            }
+    /// Where it leads elsewhere.
+    pub fn check_place(&self) -> Result<(), Problem> {
+        match &self.contradicted {
+            None => Ok(()),
+            Some(said) => Err(Problem::new(
+                format!(
+                    "{HOME_VARIABLE} of the image {} says {}, where no product is; one is in /{}",
+                    self.base.name,
+                    printable(said),
+                    printable(&self.placement.home)
+                ),
+                format!("if that is the product that the image starts, give --product-home '/{}'", self.placement.home),
+            )),
         }
-        Ok(())
     }
 
     fn is_not_of_the_pack(&self, path: &str, is_missing: bool) -> Problem {
@@ -278,6 +279,38 @@ async fn look(base: &BaseImage, home: &str, host: Host) -> Result<Option<FoundPa
     let paths: Vec<String> = paths.chain(inside.map(|path| format!("{home}/{path}"))).collect();
     let found = base.look(&paths).await.map_err(|error| unreadable(base, error))?;
     Ok(found.contains_key(&format!("{home}/{PRODUCT_TXT}")).then_some(found))
+}
+
+/// The product at the place that a path leads to, links followed.
+async fn look_where_it_leads(
+    base: &BaseImage,
+    path: &str,
+    host: Host,
+) -> Result<Option<(String, FoundPaths)>, Problem> {
+    // Mostly it is there, and nothing need be followed: nothing is found below a link.
+    if let Some(home) = home_in_image(path) {
+        if let Some(found) = look(base, &home, host).await? {
+            return Ok(Some((home, found)));
+        }
+    }
+    let Some(home) = follow(base, path, None).await.map_err(|error| unreadable(base, error))? else { return Ok(None) };
+    Ok(look(base, &home, host).await?.map(|found| (home, found)))
+}
+
+/// No product at the place that was asked for.
+async fn not_there(base: &BaseImage, path: &str, home: &str) -> Problem {
+    let what = format!("the image {} holds no product in {path}", base.name);
+    match follow(base, path, None).await {
+        Err(error) => unreadable(base, error),
+        Ok(Some(target)) if target != home => Problem::new(
+            format!("{what}: it is a link, or below one, and leads to /{}", printable(&target)),
+            format!("give --product-home '/{}', if the product is there", printable(&target)),
+        ),
+        Ok(_) => Problem::new(
+            format!("{what}: there is no {PRODUCT_TXT}"),
+            "give --product-home with the product's folder in the image, or leave it away",
+        ),
+    }
 }
 
 /// The only product's folder, wherever it is.

@@ -13,7 +13,7 @@ use crate::support::registry::Registry;
 use crate::support::scenario::{PASSWORD, USERNAME};
 use crate::support::vendor::VendorImage;
 
-const SIMPLE: &str = "FROM BASE\nARG WSO2_SERVER_NAME\nARG WSO2_SERVER_VERSION\nCOPY ${WSO2_SERVER_NAME}-${WSO2_SERVER_VERSION} /product\n";
+pub const SIMPLE: &str = "FROM BASE\nARG WSO2_SERVER_NAME\nARG WSO2_SERVER_VERSION\nCOPY ${WSO2_SERVER_NAME}-${WSO2_SERVER_VERSION} /product\n";
 
 #[test]
 fn the_hotfixed_product_is_in_the_image() {

@@ -46,6 +46,34 @@ fn a_base_with_a_product_in_that_place_is_refused() {
 }
 
 #[test]
+fn a_base_with_a_product_where_it_would_be_started_is_refused() {
+    let with_base = |arguments: &[&str]| {
+        let base = Scenario::new().args(["-t", "base:1", "--through", "0"]).args(arguments.iter().copied());
+        base.apply().succeeds();
+        let scenario = Scenario::new();
+        copy(&base.path("image"), &scenario.path("base"));
+        scenario.args(["--base-image", "oci:base", "--product-home", "/opt/am"])
+    };
+    let at_vendors = with_base(&[]);
+    let older = with_base(&["--product-home", "/home/wso2carbon/wso2am-4.0.0"]);
+    let said = with_base(&["--product-home", "/srv/p", "--env", "WSO2_SERVER_HOME=/srv/x/../p"]);
+    for (scenario, place) in
+        [(at_vendors, "home/wso2carbon/wso2am-4.1.0"), (older, "home/wso2carbon/wso2am-4.0.0"), (said, "srv/p")]
+    {
+        scenario
+            .apply()
+            .fails(8, "build-image")
+            .says(&format!("already has a product in /{place}"))
+            .says("--from-image is for images that hold the product")
+            .does_not_say("another --product-home");
+    }
+    let nowhere = with_base(&["--product-home", "/srv/p", "--env", "WSO2_SERVER_HOME=/nowhere"]);
+    nowhere.apply().succeeds().says("says /nowhere, but the product goes to /opt/am");
+    let corrected = nowhere.args(["--env", "WSO2_SERVER_HOME=/opt/am"]);
+    corrected.apply().succeeds().does_not_say("warning").does_not_say("WARN");
+}
+
+#[test]
 fn folders_of_the_base_keep_their_owner_mode_and_time() {
     let base = Scenario::new().args(["-t", "base:1", "--product-home", "/home/wso2carbon", "--chown", "500:600"]);
     base.apply().succeeds();
