@@ -99,6 +99,19 @@ fn a_helper_that_hangs_is_cut_off_with_what_it_started() {
 }
 
 #[test]
+fn a_helper_that_says_without_end_is_cut_off() {
+    let Some((registry, tag)) = locked() else { return };
+    let config = serde_json::json!({ "credHelpers": { &registry.host: "test" } }).to_string();
+    for script in ["exec yes s3cret", "yes s3cret >&2"] {
+        let scenario = with_helper(to_registry(&tag).with_file("home/config.json", &config), "test", script);
+        let start = Instant::now();
+        let run = scenario.apply().fails(9, "push-image").does_not_say("s3cret");
+        run.says("docker-credential-test answered with something that is no credential");
+        assert!(start.elapsed() < Duration::from_secs(15), "not by the limit in time: {:?}", start.elapsed());
+    }
+}
+
+#[test]
 fn keys_of_older_logins_count() {
     let Some((registry, tag)) = locked() else { return };
     for key in [format!("https://{}/v1/", registry.host), format!("http://{}", registry.host)] {
