@@ -61,12 +61,23 @@ impl ImageRef {
     }
 }
 
+/// A name as it may be shown: what is before an `@` that begins no digest can be a password, `user:password@host/…`.
+pub fn without_password(text: &str) -> String {
+    let digest =
+        text.rfind('@').filter(|at| text[at + 1..].starts_with("sha256:") || text[at + 1..].starts_with("sha512:"));
+    let (name, digest) = text.split_at(digest.unwrap_or(text.len()));
+    match name.rsplit_once('@') {
+        Some((_, rest)) => format!("***@{rest}{digest}"),
+        None => text.to_owned(),
+    }
+}
+
 impl FromStr for ImageRef {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
         let full = Reference::from_str(text)
-            .map_err(|error| Error::Reference { text: text.to_owned(), reason: error.to_string() })?;
+            .map_err(|error| Error::Reference { text: without_password(text), reason: error.to_string() })?;
         // The parser adds `latest` itself; what was given is kept otherwise, as users expect to read it again.
         let given = text.rsplit('/').next().is_some_and(|last| last.contains([':', '@']));
         let text = if given { text.to_owned() } else { format!("{text}:latest") };
@@ -110,6 +121,18 @@ mod tests {
         let text = format!("wso2/wso2am@sha256:{}", "a".repeat(64));
         let reference: ImageRef = text.parse().expect("valid");
         assert_eq!((reference.as_str(), reference.tag(), reference.name()), (text.as_str(), None, "wso2/wso2am"));
+    }
+
+    #[test]
+    fn passwords_are_not_shown() {
+        for (text, shown) in [
+            ("jo:pw@h:5000/am:1", "***@h:5000/am:1"),
+            ("jo:p@w@h/am@sha256:00", "***@h/am@sha256:00"),
+            ("h/am@sha256:00", "h/am@sha256:00"),
+            ("UPPER", "UPPER"),
+        ] {
+            assert_eq!(without_password(text), shown);
+        }
     }
 
     #[test]

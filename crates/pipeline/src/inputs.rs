@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytesize::ByteSize;
 use hotfix_docker::oci_layout;
-use hotfix_docker::reference::ImageRef;
+use hotfix_docker::reference::{ImageRef, without_password};
 
 use crate::credentials;
 use crate::dockerfile;
@@ -277,7 +277,7 @@ fn check_repository(repository: &str) -> Result<(), Problem> {
     let reference: Result<ImageRef, _> = format!("{repository}:tag").parse();
     reference.map(drop).map_err(|_| {
         Problem::new(
-            format!("--repository {} is no name of a repository", printable(repository)),
+            format!("--repository {} is no name of a repository", printable(&without_password(repository))),
             "give lower-case letters, digits and . _ - with / between parts, such as registry.example.org/team/wso2am",
         )
     })
