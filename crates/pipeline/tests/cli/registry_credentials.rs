@@ -74,7 +74,9 @@ fn helpers_that_are_missing_fail_or_talk_nonsense() {
             "{}",
             run.stderr
         );
-        assert!(run.stderr.contains("or the credential helper that it names"), "{}", run.stderr);
+        let file = scenario.path("home/config.json");
+        let hint = format!("repair {} or the credential helper that it names", file.display());
+        assert!(run.stderr.contains(&hint), "{}", run.stderr);
         run.stderr.clone()
     };
     let said = fails(scenario());
