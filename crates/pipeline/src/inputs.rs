@@ -285,7 +285,7 @@ fn check_repository(repository: &str) -> Result<(), Problem> {
 
 /// Free disk where the workspace will be, in bytes; a problem where it is less than `needed`.
 pub(crate) fn check_disk(request: &Request, needed: u64) -> Result<u64, Problem> {
-    let wanted = request.workspace.clone().unwrap_or_else(std::env::temp_dir);
+    let wanted = request.workspace.clone().unwrap_or_else(crate::workspace::temporary_folder);
     let there = nearest_existing(&wanted);
     let stat = rustix::fs::statvfs(there).map_err(|error| {
         Problem::new(format!("the free disk of {} is not known", there.display()), "give --no-disk-check")

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+pub use hotfix_docker::fetch::temporary_folder;
 use tempfile::TempDir;
 use tracing::{info, warn};
 
@@ -27,7 +28,7 @@ impl Workspace {
     /// # Errors
     /// Where it cannot be made.
     pub fn create(parent: Option<&Path>, keep: bool) -> Result<Self, Problem> {
-        let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+        let parent = parent.map_or_else(temporary_folder, Path::to_owned);
         let failed = |error: std::io::Error| {
             Problem::new(
                 format!("no workspace can be made in {}", parent.display()),
