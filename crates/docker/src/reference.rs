@@ -51,6 +51,13 @@ impl ImageRef {
         }
     }
 
+    /// What can be an id of an image as `docker images` shows them: hexadecimal digits, 12 at least, and nothing else.
+    pub(crate) fn short_id(&self) -> Option<&str> {
+        let id = self.text.strip_suffix(":latest")?;
+        let is_hex = id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        (id.len() >= 12 && is_hex).then_some(id)
+    }
+
     /// As it was given, with `:latest` where neither a tag nor a digest was.
     pub fn as_str(&self) -> &str {
         &self.text
