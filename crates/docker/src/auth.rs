@@ -62,7 +62,7 @@ pub async fn credentials_for(registry: &str) -> Result<Credentials> {
 }
 
 /// Where `docker` keeps its configuration.
-pub(crate) fn config_folder() -> Option<PathBuf> {
+pub fn config_folder() -> Option<PathBuf> {
     let folder = std::env::var_os("DOCKER_CONFIG").filter(|folder| !folder.is_empty()).map(PathBuf::from);
     folder.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".docker")))
 }

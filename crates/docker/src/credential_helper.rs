@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde::Deserialize;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use crate::auth::Credentials;
 
 /// A credential helper that takes longer waits for somebody who is not there.
 pub(crate) const HELPER_LIMIT: Duration = Duration::from_secs(20);
+/// A helper that says more than this says no credential.
+const MOST_BYTES: u64 = 1 << 20;
 /// What helpers give for the user where the secret is an identity token.
 const TOKEN_USER: &str = "<token>";
 /// What helpers say where they have none.
@@ -38,6 +40,7 @@ pub(crate) async fn ask(name: &str, key: &str, limit: Duration) -> Result<Creden
         Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
             return Err(format!("there is no credential helper {program} in PATH"));
         }
+        Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => return Err(nonsense(&program)),
         Ok(Err(error)) => return Err(format!("the credential helper {program} cannot be run: {error}")),
         Err(_) => return Err(format!("the credential helper {program} did not answer in {} s", limit.as_secs_f32())),
     };
@@ -49,12 +52,15 @@ pub(crate) async fn ask(name: &str, key: &str, limit: Duration) -> Result<Creden
         // Its standard output can hold a secret; standard error is meant for people.
         return Err(format!("the credential helper {program} failed ({}): {}", output.status, complaint.trim()));
     }
-    let answer: Answer = serde_json::from_slice(&output.stdout)
-        .map_err(|_| format!("the credential helper {program} answered with something that is no credential"))?;
+    let answer: Answer = serde_json::from_slice(&output.stdout).map_err(|_| nonsense(&program))?;
     Ok(match answer.username.as_str() {
         TOKEN_USER => Credentials::IdentityToken(answer.secret),
         _ => Credentials::Password { username: answer.username, password: answer.secret },
     })
+}
+
+fn nonsense(program: &str) -> String {
+    format!("the credential helper {program} answered with something that is no credential")
 }
 
 async fn run(program: &str, key: &str) -> io::Result<Output> {
@@ -66,9 +72,22 @@ async fn run(program: &str, key: &str) -> io::Result<Output> {
         // A helper that does not read its input can still answer.
         let _ = stdin.write_all(key.as_bytes()).await;
     }
-    let output = child.wait_with_output().await?;
+    let (stdout, stderr) = tokio::try_join!(read(child.stdout.take()), read(child.stderr.take()))?;
+    let status = child.wait().await?;
     group.has_ended();
-    Ok(output)
+    Ok(Output { status, stdout, stderr })
+}
+
+/// All of it; [`io::ErrorKind::InvalidData`] where that is more than a credential can be.
+async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(pipe) = pipe {
+        pipe.take(MOST_BYTES + 1).read_to_end(&mut bytes).await?;
+    }
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    Ok(bytes)
 }
 
 /// A helper at work and what it started; dropped before it has ended, they are.

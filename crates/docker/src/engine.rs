@@ -69,12 +69,23 @@ impl Engine {
         }
     }
 
+    /// The image of that name, else the one whose id begins so, as `docker` looks images up.
+    ///
+    /// # Errors
+    /// As [`Engine::inspect`].
+    pub async fn look_up(&self, reference: &ImageRef) -> Result<Option<ImageInspect>> {
+        match (self.inspect(reference.as_str()).await?, reference.short_id()) {
+            (None, Some(id)) => self.inspect(id).await,
+            (found, _) => Ok(found),
+        }
+    }
+
     /// The image `reference` as a base, for `platform` where one is given; pulled where the engine lacks it.
     ///
     /// # Errors
     /// [`Error::NoSuchImage`] where it can be had nowhere, [`Error::OtherPlatform`] where only for another platform.
     pub async fn base(&self, reference: &ImageRef, platform: Option<&Platform>) -> Result<BaseImage> {
-        let image = match self.inspect(reference.as_str()).await? {
+        let image = match self.look_up(reference).await? {
             Some(image) => self.for_platform(image, reference, platform).await?,
             None => {
                 let image = self.pull(reference, platform).await?;
@@ -83,7 +94,10 @@ impl Engine {
             }
         };
         let digest = repository_digest(&image, reference);
-        self.describe(image, reference.to_string(), digest).await
+        let by_id =
+            |id: &&str| image.id.as_deref().is_some_and(|full| full.trim_start_matches("sha256:").starts_with(*id));
+        let name = reference.short_id().filter(by_id).unwrap_or(reference.as_str()).to_owned();
+        self.describe(image, name, digest).await
     }
 
     /// The image `id`, by no name of a registry.

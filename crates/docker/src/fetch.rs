@@ -167,6 +167,11 @@ fn choose(reference: &ImageRef, index: Index, wanted: &Platform) -> Result<Strin
     })
 }
 
+/// Where temporary files go; an empty `TMPDIR` says nothing.
+pub fn temporary_folder() -> std::path::PathBuf {
+    Some(std::env::temp_dir()).filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| "/tmp".into())
+}
+
 /// The configuration of an image that is left where it is.
 ///
 /// # Errors
@@ -176,7 +181,8 @@ pub(crate) async fn configuration(repository: &Repository, manifest: &Manifest) 
     if manifest.config.size > LARGEST_CONFIGURATION {
         return Err(wrong(format!("it has {} bytes, so it is none", manifest.config.size)));
     }
-    let folder = tempfile::tempdir().map_err(Error::io("make a folder in", &std::env::temp_dir()))?;
+    let temporary = temporary_folder();
+    let folder = tempfile::tempdir_in(&temporary).map_err(Error::io("make a folder in", &temporary))?;
     let path = blob_path(folder.path(), &manifest.config.digest)?;
     let blobs = folder.path().join("blobs/sha256");
     std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))?;

@@ -65,7 +65,7 @@ impl Repository {
         access: Access,
         others: &[&str],
     ) -> Result<Self> {
-        let host = reference.full().resolve_registry();
+        let host = reference.host();
         let http = transport::client(host, Some(READ_LIMIT))?;
         let (scheme, headers) = greet(&http, host).await?;
         let url = format!("{scheme}://{host}/v2/{}/", reference.repository());

@@ -41,19 +41,19 @@ impl Destination {
         }
     }
 
-    /// The base image, for `platform` where one is given; pulled where the engine lacks it, and fetched into the workspace
+    /// The image that others are put on, `called` so by the user, for `platform` where one is given; pulled where the engine lacks it, and fetched into the workspace
     /// where there is no engine.
     ///
     /// # Errors
     /// Where there is no such image.
     pub async fn base(
         &self,
-        base: &BasePlan,
+        (called, base): (&str, &BasePlan),
         platform: Option<&Platform>,
         workspace: &Workspace,
         cancel: &CancellationToken,
     ) -> Result<BaseImage, Problem> {
-        let problem = |what, hint| move |error| base_problem(base, what, hint, error);
+        let problem = |what, hint| move |error| base_problem(called, base, what, hint, error);
         match (base, self) {
             (BasePlan::Scratch, _) => {
                 Ok(BaseImage::scratch_for(platform.cloned().unwrap_or_else(Platform::linux_here)))
@@ -76,7 +76,7 @@ impl Destination {
                 let fetched = fetch_base(reference, platform, workspace, cancel).await;
                 fetched.map_err(|error| {
                     let hint = hint(reference.registry(), &error);
-                    Problem::new(format!("the base image {reference} is not to be had"), hint).because(error)
+                    Problem::new(format!("the {called} {reference} is not to be had"), hint).because(error)
                 })
             }
         }

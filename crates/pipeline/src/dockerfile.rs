@@ -81,7 +81,7 @@ fn check_file(file: &Path) -> Result<(), Problem> {
 
 /// The workspace holds what must never be sent.
 fn check_workspace(request: &Request, folder: &Path) -> Result<(), Problem> {
-    let workspace = request.workspace.clone().unwrap_or_else(std::env::temp_dir);
+    let workspace = request.workspace.clone().unwrap_or_else(crate::workspace::temporary_folder);
     let there = workspace.ancestors().find_map(|path| path.canonicalize().ok());
     match (there, folder.canonicalize()) {
         (Some(there), Ok(folder)) if there.starts_with(&folder) => Err(Problem::new(

@@ -43,11 +43,11 @@ pub(crate) fn engine_problem(error: Error) -> Problem {
     Problem::new(message, hint).because(error)
 }
 
-/// Why `base` cannot be had; `hint` is for what has nothing to do with its platform.
-pub(crate) fn base_problem(base: &BasePlan, what: &str, hint: &str, error: Error) -> Problem {
+/// Why `base`, which the user knows as `called`, cannot be had; `hint` is for what has nothing to do with its platform.
+pub(crate) fn base_problem(called: &str, base: &BasePlan, what: &str, hint: &str, error: Error) -> Problem {
     let hint = match &error {
-        Error::OtherPlatform { .. } => "name a base image for that platform, or another --platform",
+        Error::OtherPlatform { .. } => "name an image for that platform, or another --platform",
         _ => hint,
     };
-    Problem::new(format!("the base image {base} {what}"), hint).because(error)
+    Problem::new(format!("the {called} {base} {what}"), hint).because(error)
 }

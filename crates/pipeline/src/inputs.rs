@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bytesize::ByteSize;
 use hotfix_docker::oci_layout;
-use hotfix_docker::reference::ImageRef;
+use hotfix_docker::reference::{ImageRef, without_password};
 
 use crate::credentials;
 use crate::dockerfile;
@@ -277,7 +277,7 @@ fn check_repository(repository: &str) -> Result<(), Problem> {
     let reference: Result<ImageRef, _> = format!("{repository}:tag").parse();
     reference.map(drop).map_err(|_| {
         Problem::new(
-            format!("--repository {} is no name of a repository", printable(repository)),
+            format!("--repository {} is no name of a repository", printable(&without_password(repository))),
             "give lower-case letters, digits and . _ - with / between parts, such as registry.example.org/team/wso2am",
         )
     })
@@ -285,7 +285,7 @@ fn check_repository(repository: &str) -> Result<(), Problem> {
 
 /// Free disk where the workspace will be, in bytes; a problem where it is less than `needed`.
 pub(crate) fn check_disk(request: &Request, needed: u64) -> Result<u64, Problem> {
-    let wanted = request.workspace.clone().unwrap_or_else(std::env::temp_dir);
+    let wanted = request.workspace.clone().unwrap_or_else(crate::workspace::temporary_folder);
     let there = nearest_existing(&wanted);
     let stat = rustix::fs::statvfs(there).map_err(|error| {
         Problem::new(format!("the free disk of {} is not known", there.display()), "give --no-disk-check")

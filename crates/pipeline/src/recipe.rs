@@ -63,7 +63,8 @@ impl Recipe {
     ) -> Result<Self, Failure> {
         match (&plan.method, destination) {
             (Method::Base(base), _) => {
-                let base = find_base(plan, base, destination, workspace, recorder).await?;
+                let base =
+                    find_base(plan, (Step::BuildImage, "base image", base), destination, workspace, recorder).await?;
                 let find = async |_| Placement::find(plan, &base, cache).await;
                 let placement = recorder.look_ahead(Step::BuildImage, find).await?;
                 Ok(Self::Layers { base: Box::new(base), placement, cache: cache.cloned() })
@@ -72,7 +73,8 @@ impl Recipe {
                 if let Source::Image(image, _) = &plan.source {
                     return Ok(Self::OnImage(image.clone()));
                 }
-                let base = find_base(plan, image, destination, workspace, recorder).await?;
+                let base =
+                    find_base(plan, (Step::ValidateInputs, "image", image), destination, workspace, recorder).await?;
                 let find = async |_| product_on(plan, base, image.tag()).await;
                 recorder.look_ahead(Step::ValidateInputs, find).await.map(|image| Self::OnImage(Box::new(image)))
             }
@@ -182,16 +184,17 @@ impl Recipe {
     }
 }
 
+/// The image that others are put on; a failure of the step whose matter it is.
 async fn find_base(
     plan: &Plan,
-    base: &BasePlan,
+    (step, called, base): (Step, &str, &BasePlan),
     destination: &Destination,
     workspace: &Workspace,
     recorder: &mut Recorder,
 ) -> Result<BaseImage, Failure> {
     let platform = plan.request.platform.as_ref();
-    let find = async |cancel| destination.base(base, platform, workspace, &cancel).await;
-    recorder.look_ahead(Step::BuildImage, find).await
+    let find = async |cancel| destination.base((called, base), platform, workspace, &cancel).await;
+    recorder.look_ahead(step, find).await
 }
 
 /// The product in `base`, where it is the plan's.

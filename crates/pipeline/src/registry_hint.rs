@@ -1,6 +1,7 @@
 //! What to do about a registry that cannot be asked.
 
 use hotfix_docker::Error;
+use hotfix_docker::auth::config_folder;
 
 /// What to do next after `error`, where the registry is `registry`.
 pub(crate) fn hint(registry: &str, error: &Error) -> String {
@@ -18,7 +19,9 @@ pub(crate) fn hint(registry: &str, error: &Error) -> String {
                 .to_owned()
         }
         Error::Credentials { .. } => {
-            "repair ~/.docker/config.json or the credential helper that it names (docker login does)".to_owned()
+            let file = config_folder().map(|folder| folder.join("config.json").display().to_string());
+            let file = file.unwrap_or_else(|| "~/.docker/config.json".to_owned());
+            format!("repair {file} or the credential helper that it names (docker login does)")
         }
         Error::NotInRegistry { .. } => "check the name and the tag".to_owned(),
         _ => "see what the registry said, and try again".to_owned(),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+pub use hotfix_docker::fetch::temporary_folder;
 use tempfile::TempDir;
 use tracing::{info, warn};
 
@@ -31,7 +32,7 @@ impl Workspace {
     /// # Errors
     /// Where it cannot be made.
     pub fn create(parent: Option<&Path>, keep: bool) -> Result<Self, Problem> {
-        let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
+        let parent = parent.map_or_else(temporary_folder, Path::to_owned);
         let failed = |error: std::io::Error| {
             Problem::new(
                 format!("no workspace can be made in {}", parent.display()),

@@ -203,7 +203,7 @@ pub struct ImageOptions {
     #[arg(long, conflicts_with_all = ["base_image", "entrypoint", "env", "product_home", "chown", "platform"])]
     vendor_image: bool,
     /// Platform of the image, such as linux/arm64 [default: that of the base image here]
-    #[arg(long, value_name = "OS/ARCH")]
+    #[arg(long, value_parser = linux, value_name = "OS/ARCH")]
     platform: Option<Platform>,
     /// Entry point of the image, a JSON array [default: the base's]
     #[arg(long, value_name = "JSON", value_parser = json_strings)]
@@ -365,6 +365,14 @@ fn key_value(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(key, _)| !key.is_empty());
     let (key, value) = pair.ok_or_else(|| "expected KEY=VALUE".to_owned())?;
     Ok((key.to_owned(), value.to_owned()))
+}
+
+/// The product's scripts are for Linux, and so is every layer of ours.
+fn linux(text: &str) -> Result<Platform, String> {
+    match text.parse::<Platform>()? {
+        platform if platform.os == "linux" => Ok(platform),
+        _ => Err("expected a platform of Linux, such as linux/amd64 or linux/arm64".to_owned()),
+    }
 }
 
 /// As `docker build` takes it: a name alone passes the variable of the environment on.

@@ -13,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::{Color, Format, Talk};
+use crate::pack::printable;
 use crate::step::{DEFECT, DONE, Failure};
 
 const RED: &str = "\u{1b}[1;31m";
@@ -102,10 +103,15 @@ pub(super) fn error(talk: &Talk, chain: &[String], hint: &str) {
         let _ = writeln!(stderr, "{line}");
     };
     for (position, message) in chain.iter().enumerate() {
-        let indented = message.replace('\n', "\n    ");
+        let indented = fit_for_a_terminal(message);
         say(if position == 0 { format!("{red}error:{plain} {indented}") } else { format!("  cause: {indented}") });
     }
     if !hint.is_empty() {
-        say(format!("  {cyan}next:{plain} {hint}"));
+        say(format!("  {cyan}next:{plain} {}", fit_for_a_terminal(hint)));
     }
+}
+
+/// A cause can hold what somebody else has said, control characters and all.
+fn fit_for_a_terminal(message: &str) -> String {
+    message.split('\n').map(printable).collect::<Vec<_>>().join("\n    ")
 }

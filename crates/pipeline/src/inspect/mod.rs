@@ -14,14 +14,18 @@ use tracing::{info, warn};
 use crate::engine_problem::engine_problem;
 use crate::host::{Host, UPDATE_TOOLS};
 use crate::plan::split_layout;
-use crate::product_image::ProductImage;
+use crate::product_image::{NO_PRODUCT_HINT, ProductImage};
 use crate::registry_hint::hint;
 use crate::step::{Failure, NO_PRODUCT, Problem, Step, USAGE};
+use crate::workspace::temporary_folder;
 
 pub use contents::{Applied, Contents, Labels, More};
 
 /// Which tool the image has does not matter here.
 const ANY_HOST: Host = Host { update_tool: UPDATE_TOOLS[0] };
+
+/// What to do about an image without a product.
+const NOTHING_HINT: &str = "check the image's name: hotfix inspect tells of images that hold a product";
 
 /// A failure with its exit code.
 type Failed = (u8, Problem);
@@ -63,7 +67,7 @@ pub async fn inspect(image: &str) -> Result<Contents, Failed> {
 
 async fn in_engine(image: &str, reference: &ImageRef) -> Result<Option<Result<Contents, Failed>>, Error> {
     let engine = Engine::connect().await?;
-    let Some(found) = engine.inspect(reference.as_str()).await? else { return Ok(None) };
+    let Some(found) = engine.look_up(reference).await? else { return Ok(None) };
     let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
     let labelled = Labelled { id: found.id.unwrap_or_default(), labels: labels.into_iter().collect() };
     if let Some(contents) = Contents::labelled(image, &labelled, "engine") {
@@ -86,8 +90,8 @@ async fn in_registry(image: &str, reference: &ImageRef, elsewhere: &str) -> Resu
         return Ok(contents);
     }
     info!("{image} has no labels of hotfix: fetching it to look for a product in its files");
-    let folder = tempfile::Builder::new().prefix("hotfix-").tempdir().map_err(|error| {
-        let what = format!("{image} cannot be fetched to {}", std::env::temp_dir().display());
+    let folder = tempfile::Builder::new().prefix("hotfix-").tempdir_in(temporary_folder()).map_err(|error| {
+        let what = format!("{image} cannot be fetched to {}", temporary_folder().display());
         (NO_PRODUCT, Problem::new(what, "make room, or set TMPDIR to a folder on a larger disk").because(error))
     })?;
     let into = folder.path().join("image");
@@ -103,7 +107,11 @@ async fn by_files(
     tag: Option<&str>,
 ) -> Result<Contents, Failed> {
     let found = ProductImage::find(base, None, None, tag, ANY_HOST).await;
-    let found = found.map_err(|problem| (NO_PRODUCT, problem))?;
+    // To apply, one gives another image; here that is the answer.
+    let found = found.map_err(|problem| match problem.hint() == NO_PRODUCT_HINT {
+        true => (NO_PRODUCT, problem.with_hint(NOTHING_HINT)),
+        false => (NO_PRODUCT, problem),
+    })?;
     if let Err(problem) = found.check_place() {
         warn!("{problem}");
     }

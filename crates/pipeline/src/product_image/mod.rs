@@ -21,6 +21,10 @@ use crate::step::Problem;
 use crate::tree::BIN;
 use crate::update_tool::SETUP_SCRIPT;
 
+/// What to do about an image without a product that hotfixes are to be put on.
+pub(crate) const NO_PRODUCT_HINT: &str =
+    "give an image that holds a product, such as the vendor's own; --base-image is for those without";
+
 /// An image that holds a product.
 #[derive(Debug, Clone)]
 pub struct ProductImage {
@@ -335,10 +339,7 @@ async fn search(base: &BaseImage) -> Result<String, Problem> {
 }
 
 fn no_product(base: &BaseImage) -> Problem {
-    Problem::new(
-        format!("the image {} holds no product: there is no {PRODUCT_TXT} in it", base.name),
-        "give an image that holds a product, such as the vendor's own; --base-image is for those without",
-    )
+    Problem::new(format!("the image {} holds no product: there is no {PRODUCT_TXT} in it", base.name), NO_PRODUCT_HINT)
 }
 
 fn unreadable(base: &BaseImage, error: Error) -> Problem {

@@ -178,3 +178,34 @@ fn a_variable_that_is_nearly_ours_is_warned_of() {
         Scenario::new().env("HOTFIX_TESTS_REQUIRE_ENGINE", "1").env("HOTFIX_CI", "1").env("HOTFIX_VERSION", "1");
     scenario.plan().does_not_say("HOTFIX_");
 }
+
+#[test]
+fn a_file_of_settings_that_is_no_file() {
+    let scenario = Scenario::new();
+    let made = std::process::Command::new("mkfifo").arg(scenario.path(FILE)).status().expect("mkfifo starts");
+    assert!(made.success());
+    for arguments in [vec!["plan", "x.zip", "hotfixes"], vec!["plan", "x.zip", "hotfixes", "--config", FILE]] {
+        let run = scenario.run_without_reading_files(&arguments);
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        run.says("the file of settings hotfix.toml cannot be read").says("cause: it is no regular file");
+    }
+    let run =
+        scenario.run_without_reading_files(&["plan", "packs/wso2am-4.1.0.10.zip", "hotfixes", "--config", "/dev/null"]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let scenario = Scenario::new();
+    std::os::unix::fs::symlink("gone.toml", scenario.path(FILE)).expect("a link");
+    let run = scenario.plan();
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    run.says("the file of settings hotfix.toml cannot be read").says("No such file");
+}
+
+#[test]
+fn a_key_with_an_equals_sign_would_be_another_one() {
+    for option in ["env", "label"] {
+        let run = format!("{option} = {{ 'A=B' = 'c' }}");
+        let scenario = with_file(&run);
+        let run = scenario.plan();
+        assert_eq!(run.code, Some(2), "{}", run.stderr);
+        run.says(&format!("invalid value 'A=B' for '{option}': a key has no ="));
+    }
+}

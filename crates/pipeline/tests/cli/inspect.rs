@@ -30,6 +30,9 @@ fn an_image_of_the_vendors_is_told_by_its_files() {
     ] {
         assert!(run.stdout.lines().any(|l| l == line), "{line} is not in:\n{}", run.stdout);
     }
+    let id = docker(&["inspect", "--format", "{{.Id}}", &vendor.name]);
+    let short = id.strip_prefix("sha256:").expect("an id").get(..12).expect("64 digits");
+    assert_eq!(json(&scenario, short)["product_home"], "/home/wso2carbon/wso2am-4.1.0");
     let told = json(&scenario, &vendor.name);
     assert_eq!((&told["product"], &told["version"]), (&"wso2am".into(), &"4.1.0".into()));
     assert_eq!((&told["update_level"], &told["hotfixes_recorded"]), (&10.into(), &0.into()));
@@ -106,6 +109,9 @@ fn no_product_at_all() {
     let scenario = Scenario::new();
     let run = scenario.run(&["inspect", &base.name]).leaves_nothing();
     assert_eq!(run.code, Some(4));
-    run.says("error: the image ").says("holds no product: there is no updates/product.txt in it").says("  next: ");
+    run.says("error: the image ")
+        .says("holds no product: there is no updates/product.txt in it")
+        .says("  next: check the image's name")
+        .does_not_say("--base-image");
     assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &format!("ancestor={}", base.name)]), "");
 }

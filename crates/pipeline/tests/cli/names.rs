@@ -74,3 +74,27 @@ fn one_bad_tag_among_good_ones_is_named() {
         scenario.apply().fails(4, "validate-inputs").says("a tag of the image cannot be used").says(words);
     }
 }
+
+#[test]
+fn a_password_in_a_name_is_not_shown() {
+    let name = "jo:pa55w0rd@127.0.0.1:5791/am:1";
+    for option in ["--tag", "--base-image", "--from-image", "--repository"] {
+        let scenario = Scenario::new().args([option, name]);
+        let run = scenario.apply().fails(4, "validate-inputs");
+        run.says("***@127.0.0.1:5791/am:1").does_not_say("pa55w0rd");
+    }
+    let scenario = Scenario::new().with_image(name);
+    let run = scenario.apply().fails(4, "validate-inputs");
+    run.says("***@127.0.0.1:5791/am:1").does_not_say("pa55w0rd");
+    let scenario = Scenario::new();
+    let run = scenario.run(&["inspect", name]);
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    run.says("***@127.0.0.1:5791/am:1").does_not_say("pa55w0rd");
+}
+
+#[test]
+fn a_name_cannot_fool_a_terminal() {
+    let scenario = Scenario::new().with_file("hotfix.toml", "tag = 'x'\nbase-image = \"a\\u001b[2J\\rb\"\n");
+    let run = scenario.apply().fails(4, "validate-inputs").says("  cause: 'a\\u{1b}[2J\\rb' is not");
+    run.does_not_say("\u{1b}").does_not_say("\r");
+}

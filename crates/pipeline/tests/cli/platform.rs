@@ -167,3 +167,15 @@ fn an_image_of_the_engine_for_another_is_pulled_for_the_right_one() {
         try_docker(&["rmi", "--force", &image]);
     }
 }
+
+#[test]
+fn only_linux_has_a_product() {
+    let scenario = for_platform("windows/amd64");
+    let run = scenario.apply();
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    run.says("expected a platform of Linux, such as linux/amd64").leaves_nothing();
+    let scenario = Scenario::new().env("HOTFIX_PLATFORM", "darwin/arm64");
+    let run = scenario.apply();
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    run.says("HOTFIX_PLATFORM: invalid value 'darwin/arm64' for 'platform'");
+}

@@ -74,7 +74,9 @@ fn helpers_that_are_missing_fail_or_talk_nonsense() {
             "{}",
             run.stderr
         );
-        assert!(run.stderr.contains("or the credential helper that it names"), "{}", run.stderr);
+        let file = scenario.path("home/config.json");
+        let hint = format!("repair {} or the credential helper that it names", file.display());
+        assert!(run.stderr.contains(&hint), "{}", run.stderr);
         run.stderr.clone()
     };
     let said = fails(scenario());
@@ -96,6 +98,19 @@ fn a_helper_that_hangs_is_cut_off_with_what_it_started() {
     // That nothing is left running in the scenario's folder is part of every failure.
     scenario.apply().fails(9, "push-image").says("docker-credential-test did not answer in 20 s");
     assert!(start.elapsed() < Duration::from_secs(40), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_helper_that_says_without_end_is_cut_off() {
+    let Some((registry, tag)) = locked() else { return };
+    let config = serde_json::json!({ "credHelpers": { &registry.host: "test" } }).to_string();
+    for script in ["exec yes s3cret", "yes s3cret >&2"] {
+        let scenario = with_helper(to_registry(&tag).with_file("home/config.json", &config), "test", script);
+        let start = Instant::now();
+        let run = scenario.apply().fails(9, "push-image").does_not_say("s3cret");
+        run.says("docker-credential-test answered with something that is no credential");
+        assert!(start.elapsed() < Duration::from_secs(15), "not by the limit in time: {:?}", start.elapsed());
+    }
 }
 
 #[test]

@@ -151,3 +151,13 @@ fn an_answer_that_nobody_got_is_no_success() {
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("error: the answer could not be written to standard output"), "{stderr}");
 }
+
+#[test]
+fn an_empty_tmpdir_says_nothing() {
+    let scenario = Scenario::new().env("TMPDIR", "").args(["--through", "1"]);
+    let plan = scenario.plan();
+    assert_eq!(plan.code, Some(0), "{}", plan.stderr);
+    scenario.apply().succeeds();
+    let made = std::fs::read_dir(scenario.path("")).expect("there").filter_map(Result::ok);
+    assert!(!made.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with("hotfix-")));
+}

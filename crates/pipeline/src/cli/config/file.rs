@@ -14,14 +14,24 @@ use crate::step::Problem;
 pub(super) fn text(path: &Path, origin: Option<&str>) -> Result<String, Problem> {
     let hint = "give a readable file of settings, or none";
     let origin = origin.map(|origin| format!("{origin}: ")).unwrap_or_default();
-    let bytes = match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && origin.is_empty() => return Ok(String::new()),
+    // A link that leads nowhere was meant to lead somewhere.
+    let is_nothing = || origin.is_empty() && std::fs::symlink_metadata(path).is_err();
+    let bytes = match read_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_nothing() => return Ok(String::new()),
         bytes => bytes.map_err(|error| {
             Problem::new(format!("{origin}the file of settings {} cannot be read", path.display()), hint).because(error)
         })?,
     };
     String::from_utf8(bytes)
         .map_err(|_| Problem::new(format!("{origin}the file of settings {} is no text in UTF-8", path.display()), hint))
+}
+
+/// Of a pipe or a device nobody knows when it ends, but of the one that means nothing at all.
+fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
+    if !std::fs::metadata(path)?.is_file() && path != Path::new("/dev/null") {
+        return Err(std::io::Error::other("it is no regular file"));
+    }
+    std::fs::read(path)
 }
 
 /// What the file sets, and what is wrong with it, from top to bottom.
@@ -68,9 +78,25 @@ impl File<'_> {
         };
         let arguments = match times(kind, value).map_err(wrong)? {
             Some(times) => vec![format!("--{name}"); times],
-            None => self.valued(name, words(kind, value).map_err(wrong)?)?,
+            None => {
+                let words = words(kind, value).map_err(wrong)?;
+                self.check_keys(kind, name, value)?;
+                self.valued(name, words)?
+            }
         };
         Ok(Setting { name: name.to_owned(), arguments, source: Source::File, place: place.to_owned() })
+    }
+
+    /// With a `=` in its key a pair would be another one: the first `=` is where the key ends.
+    fn check_keys(&self, kind: Kind, name: &str, value: &Spanned<DeValue<'_>>) -> Result<(), Problem> {
+        let (Kind::Pairs, DeValue::Table(table)) = (kind, value.get_ref()) else { return Ok(()) };
+        match table.keys().find(|key| key.get_ref().contains('=')) {
+            Some(key) => {
+                let place = self.place(key.span().start);
+                Err(problem::mismatch(self.options, &place, name, Some(key.get_ref()), "a key has no ="))
+            }
+            None => Ok(()),
+        }
     }
 
     fn valued(&self, name: &str, words: Vec<Word>) -> Result<Vec<String>, Problem> {
