@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::lock::{note_use, wait_for};
+use super::lock::{ALONE, SHARED, note_use, wait_for};
 use super::{Cache, FORMAT, read_record, write_record};
 use crate::home::make_tools_runnable;
 use crate::pack::ProductPack;
@@ -64,14 +64,16 @@ impl Cache {
         let mut is_ours = false;
         loop {
             let lock = self.lock_of(sha256).map_err(failed)?;
-            lock.lock_shared().map_err(failed)?;
+            if !wait_for(&lock, SHARED, cancel).map_err(failed)? {
+                return Err(stopped());
+            }
             if let Some(tree) = self.sound(sha256) {
                 note_use(&lock).map_err(failed)?;
                 debug!("the pack is in the cache");
                 return Ok(Entry { product: self.entry(sha256).join(PRODUCT), tree, is_old: !is_ours, _lock: lock });
             }
             lock.unlock().map_err(failed)?;
-            if !wait_for(&lock, cancel).map_err(failed)? {
+            if !wait_for(&lock, ALONE, cancel).map_err(failed)? {
                 return Err(stopped());
             }
             // Whoever had the lock may have made it meanwhile.
@@ -118,23 +120,21 @@ impl Cache {
     /// Removes the entry, and what runs that were killed have left of it. The caller has its lock.
     pub(super) fn clear(&self, key: &str) -> io::Result<()> {
         let unfinished = unfinished(key);
-        for found in fs::read_dir(self.packs())? {
-            let found = found?;
-            let name = found.file_name();
-            if name == key || name.to_string_lossy().starts_with(&unfinished) {
-                self.remove(&found.path())?;
-            }
-        }
-        Ok(())
+        let names = fs::read_dir(self.packs())?.map(|found| Ok(found?.file_name().to_string_lossy().into_owned()));
+        let mut names = names.collect::<io::Result<Vec<String>>>()?;
+        names.retain(|name| name == key || name.starts_with(&unfinished));
+        // The unfinished ones first, by their dot: the entry takes one of their names on its way out.
+        names.sort();
+        names.iter().try_for_each(|name| self.remove(name))
     }
 
     /// An entry is gone in one step; its files follow.
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        let key = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let gone = if key.starts_with('.') { path.to_owned() } else { self.packs().join(unfinished(&key) + "gone") };
-        if gone != path {
-            fs::rename(path, &gone)?;
+    fn remove(&self, name: &str) -> io::Result<()> {
+        if name.starts_with('.') {
+            return workspace::remove(&self.packs().join(name));
         }
+        let gone = self.packs().join(unfinished(name) + "gone");
+        fs::rename(self.entry(name), &gone)?;
         workspace::remove(&gone)
     }
 

@@ -23,11 +23,16 @@ impl Cache {
     }
 }
 
-/// Takes `lock` for ourselves alone, however long others have it; `false` where `cancel` came first.
-pub(super) fn wait_for(lock: &File, cancel: &CancellationToken) -> io::Result<bool> {
+/// How a lock is taken: with others, or for ourselves alone.
+type Take = fn(&File) -> Result<(), TryLockError>;
+pub(super) const SHARED: Take = File::try_lock_shared;
+pub(super) const ALONE: Take = File::try_lock;
+
+/// Takes `lock`, however long others have it; `false` where `cancel` came first.
+pub(super) fn wait_for(lock: &File, take: Take, cancel: &CancellationToken) -> io::Result<bool> {
     let mut is_told = false;
     loop {
-        match lock.try_lock() {
+        match take(lock) {
             Ok(()) => return Ok(true),
             Err(TryLockError::Error(error)) => return Err(error),
             Err(TryLockError::WouldBlock) if cancel.is_cancelled() => return Ok(false),

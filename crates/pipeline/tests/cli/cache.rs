@@ -151,6 +151,22 @@ fn a_stopped_run_leaves_no_half_entry_either() {
 }
 
 #[test]
+fn whoever_waits_for_another_run_can_be_stopped() {
+    let scenario = scenario().args(["--output", "oci:image"]);
+    scenario.apply().succeeds();
+    let name = only_pack(&scenario).file_name().expect("a name").to_owned();
+    fs::remove_dir_all(only_pack(&scenario)).expect("ours");
+    let lock = fs::File::open(scenario.path(CACHE).join("locks").join(name)).expect("there");
+    lock.lock().expect("nobody else has it");
+    let (before, said) = (scenario.snapshot(), scenario.path("tmp"));
+    let child = scenario.start_apply_until(|_| fs::read_dir(&said).is_ok_and(|found| found.count() > 0));
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    kill_process(Pid::from_raw(child.id().cast_signed()).expect("not 0"), Signal::INT).expect("it is there");
+    let run = scenario.ended(child, &before);
+    run.fails(130, "extract-pack").says("another run is unpacking this pack into the cache, waiting for it");
+}
+
+#[test]
 fn list_and_prune() {
     let scenario = scenario();
     let list = |more: &[&str]| scenario.run(&[&["cache", "list", "--cache-dir", CACHE], more].concat());
