@@ -67,10 +67,10 @@ impl ProductImage {
             };
         }
         let said = server_home(&base).map(str::to_owned);
-        if let Some(path) = &said {
-            if let Some((home, found)) = look_where_it_leads(&base, path, host).await? {
-                return Self::read(base, &home, &found, tag, host);
-            }
+        if let Some(path) = &said
+            && let Some((home, found)) = look_where_it_leads(&base, path, host).await?
+        {
+            return Self::read(base, &home, &found, tag, host);
         }
         let vendors = expected.map(|product| format!("{VENDOR_HOME}/{}", product.folder()));
         let at_vendors = match &vendors {
@@ -292,10 +292,10 @@ async fn look_where_it_leads(
     host: Host,
 ) -> Result<Option<(String, FoundPaths)>, Problem> {
     // Mostly it is there, and nothing need be followed: nothing is found below a link.
-    if let Some(home) = home_in_image(path) {
-        if let Some(found) = look(base, &home, host).await? {
-            return Ok(Some((home, found)));
-        }
+    if let Some(home) = home_in_image(path)
+        && let Some(found) = look(base, &home, host).await?
+    {
+        return Ok(Some((home, found)));
     }
     let Some(home) = follow(base, path, None).await.map_err(|error| unreadable(base, error))? else { return Ok(None) };
     Ok(look(base, &home, host).await?.map(|found| (home, found)))
