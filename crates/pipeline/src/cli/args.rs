@@ -11,10 +11,10 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use hotfix_docker::base::Platform;
 use secrecy::SecretString;
 
-use crate::cache::default_folder;
+use super::cache_args::{CacheCommand, CacheOptions};
 use crate::credentials::{CredentialSources, PASSWORD_VARIABLE, USERNAME_VARIABLE};
 use crate::plan::DEFAULT_BASE_IMAGE;
-use crate::request::{CacheRequest, Output, Owner, Request, ToolCredentials, WorkspaceMode};
+use crate::request::{Output, Owner, Request, ToolCredentials, WorkspaceMode};
 
 /// Turns a WSO2 product pack and the vendor's hotfixes into a tested, pushed container image
 #[derive(Debug, Parser)]
@@ -267,60 +267,6 @@ pub struct WorkOptions {
     no_disk_check: bool,
 }
 
-/// The cache of unpacked packs.
-#[derive(Debug, Args)]
-pub struct CacheOptions {
-    /// Where unpacked packs are kept, to be used again [default: $XDG_CACHE_HOME/hotfix, else ~/.cache/hotfix]
-    #[arg(long, value_name = "DIR", help_heading = "Cache")]
-    cache_dir: Option<PathBuf>,
-    /// Bound on all of them; those not used for longest go first
-    #[arg(long, value_name = "SIZE", default_value = "20GB", value_parser = size, help_heading = "Cache")]
-    cache_size: ByteSize,
-}
-
-impl CacheOptions {
-    /// The cache that is asked for; none where no folder for it is known.
-    pub fn request(&self) -> Option<CacheRequest> {
-        let folder = self.cache_dir.clone().or_else(default_folder)?;
-        Some(CacheRequest { folder, is_wanted: self.cache_dir.is_some(), limit: self.cache_size.as_u64() })
-    }
-}
-
-/// `hotfix cache`.
-#[derive(Debug, Subcommand)]
-pub enum CacheCommand {
-    /// Show the unpacked packs
-    List {
-        /// The cache
-        #[command(flatten)]
-        cache: CacheDir,
-    },
-    /// Remove the unpacked packs that no run uses
-    Prune {
-        /// The cache
-        #[command(flatten)]
-        cache: CacheDir,
-        /// Only as many as it takes to get below this size, those not used for longest first [default: all]
-        #[arg(long, value_name = "SIZE", value_parser = size)]
-        keep_size: Option<ByteSize>,
-    },
-}
-
-/// Where the cache is.
-#[derive(Debug, Args)]
-pub struct CacheDir {
-    /// Folder of the cache [default: $XDG_CACHE_HOME/hotfix, else ~/.cache/hotfix]
-    #[arg(long, value_name = "DIR")]
-    cache_dir: Option<PathBuf>,
-}
-
-impl CacheDir {
-    /// The folder; none where there is neither a name for it nor a home.
-    pub fn folder(&self) -> Option<PathBuf> {
-        self.cache_dir.clone().or_else(default_folder)
-    }
-}
-
 /// Text that was a JSON array of strings.
 pub type JsonStrings = std::sync::Arc<[String]>;
 
@@ -394,7 +340,7 @@ fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| "expected a whole number such as 3".to_owned())
 }
 
-fn size(text: &str) -> Result<ByteSize, String> {
+pub(super) fn size(text: &str) -> Result<ByteSize, String> {
     text.parse().map_err(|_| "expected a size such as 20GB or 500MiB".to_owned())
 }
 

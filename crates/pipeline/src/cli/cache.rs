@@ -5,7 +5,8 @@ use std::fmt;
 use bytesize::ByteSize;
 use serde::Serialize;
 
-use super::args::{CacheCommand, Cli};
+use super::args::Cli;
+use super::cache_args::CacheCommand;
 use super::output;
 use crate::cache::{Cache, Listed, Pruned};
 use crate::step::{Problem, USAGE};

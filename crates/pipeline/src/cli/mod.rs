@@ -2,6 +2,7 @@
 
 mod args;
 mod cache;
+mod cache_args;
 mod config;
 mod output;
 
