@@ -40,8 +40,8 @@ pub enum Recipe {
         /// Remembers the product's layer.
         cache: Option<Cache>,
     },
-    /// The layer of the hotfixes on an image that holds the product.
-    OnImage(Box<ProductImage>),
+    /// The layer of the hotfixes on an image that holds the product; what is in it is remembered.
+    OnImage(Box<ProductImage>, Option<Cache>),
     /// The update tool's `create-docker`, in this engine.
     VendorTool(Engine),
     /// The user's own Dockerfile, in this engine.
@@ -71,12 +71,15 @@ impl Recipe {
             }
             (Method::FromImage(image), _) => {
                 if let Source::Image(image, _) = &plan.source {
-                    return Ok(Self::OnImage(image.clone()));
+                    return Ok(Self::OnImage(image.clone(), cache.cloned()));
                 }
                 let base =
                     find_base(plan, (Step::ValidateInputs, "image", image), destination, workspace, recorder).await?;
                 let find = async |_| product_on(plan, base, image.tag()).await;
-                recorder.look_ahead(Step::ValidateInputs, find).await.map(|image| Self::OnImage(Box::new(image)))
+                recorder
+                    .look_ahead(Step::ValidateInputs, find)
+                    .await
+                    .map(|image| Self::OnImage(Box::new(image), cache.cloned()))
             }
             (Method::Dockerfile(file), Destination::Engine(engine)) => {
                 let context = recorder.check(Step::ValidateInputs, || DockerfileRecipe::check_context(plan, file))?;
@@ -108,7 +111,7 @@ impl Recipe {
     pub fn base_name(&self) -> &str {
         match self {
             Self::Layers { base, .. } => &base.name,
-            Self::OnImage(image) => &image.base.name,
+            Self::OnImage(image, _) => &image.base.name,
             Self::VendorTool(_) => vendor_image::BASE_NAME,
             Self::Dockerfile(_, recipe) => recipe.base.as_deref().unwrap_or("dockerfile"),
         }
@@ -118,7 +121,7 @@ impl Recipe {
     pub fn origin(&self) -> Option<&ImageRef> {
         match self {
             Self::Layers { base, .. } => base.origin(),
-            Self::OnImage(image) => image.base.origin(),
+            Self::OnImage(image, _) => image.base.origin(),
             Self::VendorTool(_) | Self::Dockerfile(..) => None,
         }
     }
@@ -157,10 +160,10 @@ impl Recipe {
                 }
                 Ok((built, guard))
             }
-            Self::OnImage(image) => {
+            Self::OnImage(image, cache) => {
                 let mut layers = Vec::new();
                 if let Some(product) = patched {
-                    let below = image.below(product).await?;
+                    let below = image.below(product, cache.as_ref()).await?;
                     layers.push(hotfix_layer(product, &below, &image.placement, plan.hotfixes.as_slice())?);
                 }
                 let image = assemble(plan, image.base.clone(), &image.placement, digests, layers);

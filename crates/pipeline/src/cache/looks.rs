@@ -1,20 +1,48 @@
 //! What an image has at a few paths: it cannot change, and looking takes the engine longer than all else.
 
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
 use hotfix_docker::Result;
 use hotfix_docker::base::BaseImage;
-use hotfix_docker::look::FoundPaths;
-use serde_json::{Value, json};
+use hotfix_docker::look::{Found, FoundPaths};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tracing::debug;
 
 use super::{Cache, read_record, write_record};
+
+/// What is known of an image.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Record {
+    /// What is at a path; null where there is nothing.
+    paths: BTreeMap<String, Option<Found>>,
+    /// Everything whose path ends so.
+    endings: BTreeMap<String, FoundPaths>,
+}
 
 /// As [`BaseImage::look`], but without the content of files.
 ///
 /// # Errors
 /// As that.
 pub(crate) async fn look(cache: Option<&Cache>, image: &BaseImage, paths: &[String]) -> Result<FoundPaths> {
-    remembered(cache, image, &json!(paths), image.look(paths)).await
+    let Some(file) = file_of(cache, image) else { return image.look(paths).await };
+    let known: Record = read_record(&file).unwrap_or_default();
+    let unknown: Vec<&String> = paths.iter().filter(|path| !known.paths.contains_key(*path)).collect();
+    if !unknown.is_empty() {
+        // Folders above are asked for again: below what is none, nothing can be looked for.
+        let is_above = |path: &&String| unknown.iter().any(|below| below.starts_with(&format!("{path}/")));
+        let asked = paths.iter().filter(|path| unknown.contains(path) || is_above(path)).cloned();
+        let asked: Vec<String> = asked.collect();
+        let found = image.look(&asked).await?;
+        remember(&file, |record| {
+            record.paths.extend(asked.iter().map(|path| (path.clone(), found.get(path).cloned())));
+        });
+        let known = paths.iter().filter_map(|path| Some((path.clone(), known.paths.get(path)?.clone()?)));
+        return Ok(known.chain(found).collect());
+    }
+    Ok(paths.iter().filter_map(|path| Some((path.clone(), known.paths.get(path)?.clone()?))).collect())
 }
 
 /// As [`BaseImage::find`], but without the content of files.
@@ -22,24 +50,25 @@ pub(crate) async fn look(cache: Option<&Cache>, image: &BaseImage, paths: &[Stri
 /// # Errors
 /// As that.
 pub(crate) async fn find(cache: Option<&Cache>, image: &BaseImage, ending: &str) -> Result<FoundPaths> {
-    remembered(cache, image, &json!(ending), image.find(ending)).await
-}
-
-async fn remembered(
-    cache: Option<&Cache>,
-    image: &BaseImage,
-    question: &Value,
-    ask: impl Future<Output = Result<FoundPaths>>,
-) -> Result<FoundPaths> {
-    let (Some(cache), Some(id)) = (cache, image.content_id()) else { return ask.await };
-    let key = json!([env!("CARGO_PKG_VERSION"), id, question]).to_string();
-    let file = cache.folder.join("looks").join(&hex::encode(Sha256::digest(key))[..32]);
-    if let Some(found) = read_record(&file) {
+    let Some(file) = file_of(cache, image) else { return image.find(ending).await };
+    if let Some(found) = read_record::<Record>(&file).and_then(|mut known| known.endings.remove(ending)) {
         return Ok(found);
     }
-    let found = ask.await?;
-    if let Err(error) = write_record(&file, &found) {
+    let found = image.find(ending).await?;
+    remember(&file, |record| drop(record.endings.insert(ending.to_owned(), found.clone())));
+    Ok(found)
+}
+
+fn file_of(cache: Option<&Cache>, image: &BaseImage) -> Option<PathBuf> {
+    let key = json!([env!("CARGO_PKG_VERSION"), image.content_id()?]).to_string();
+    Some(cache?.folder.join("looks").join(&hex::encode(Sha256::digest(key))[..32]))
+}
+
+/// Where two runs do so at once, one of them is forgotten, and looks again another time.
+fn remember(file: &Path, note: impl FnOnce(&mut Record)) {
+    let mut record: Record = read_record(file).unwrap_or_default();
+    note(&mut record);
+    if let Err(error) = write_record(file, &record) {
         debug!(%error, "what the image has is not remembered");
     }
-    Ok(found)
 }

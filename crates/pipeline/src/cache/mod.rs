@@ -8,7 +8,7 @@
 //! locks/<sha256>               locked by runs that use the entry; its time is that of the last use
 //! checksums/…                  SHA-256 of a pack, by path, size, times and inode
 //! layers/…                     digests of a product's layer, by pack and place
-//! looks/…                      what a base image has at a few paths, by the image's digest
+//! looks/…                      what an image has at a few paths, by the image's digest
 //! ```
 
 mod checksum;

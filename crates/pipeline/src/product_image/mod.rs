@@ -11,6 +11,7 @@ use hotfix_docker::base::BaseImage;
 use hotfix_docker::look::{FoundKind, FoundPaths};
 
 use crate::below::Below;
+use crate::cache::{self, Cache};
 use crate::changes::PatchedProduct;
 use crate::follow::{follow, server_home};
 use crate::host::Host;
@@ -206,7 +207,7 @@ impl ProductImage {
     ///
     /// # Errors
     /// Where the image cannot be looked at.
-    pub async fn below(&self, product: &PatchedProduct) -> Result<Below, Problem> {
+    pub async fn below(&self, product: &PatchedProduct, cache: Option<&Cache>) -> Result<Below, Problem> {
         let changed = product.changes.keys().map(String::as_str).chain(product.config.iter().map(|_| CONFIG_JSON));
         let changed: Vec<&str> = changed.collect();
         let paths: BTreeSet<String> = changed
@@ -214,7 +215,8 @@ impl ProductImage {
             .flat_map(|path| ancestors(path).chain([*path]))
             .map(|path| self.placement.path(path))
             .collect();
-        let found = self.base.look(&Vec::from_iter(paths)).await.map_err(|error| unreadable(&self.base, error))?;
+        let found = cache::look(cache, &self.base, &Vec::from_iter(paths)).await;
+        let found = found.map_err(|error| unreadable(&self.base, error))?;
         for path in changed.into_iter().filter(|path| *path != CONFIG_JSON) {
             let expected = product.pristine.digest(path).ok().flatten();
             let is_no_folder = |above: &str| found.get(&self.placement.path(above)).is_some_and(|f| !f.is_directory());
