@@ -1,7 +1,7 @@
 //! Unpacking, on all cores. What is safe was decided from the directory; here the bounds hold whatever it declares.
 //!
 //! Files are written in the order of their paths, so that each core works in folders of its own. Inflating takes a third
-//! of the time, creating files and filling pages the rest; see `docs/benchmarks.md` for what else was tried.
+//! of the time, creating files and filling pages the rest.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
