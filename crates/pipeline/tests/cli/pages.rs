@@ -164,6 +164,11 @@ fn of_registries() {
 }
 
 #[test]
+fn of_the_cache() {
+    works("docs/cache.md", 4);
+}
+
+#[test]
 fn of_the_configuration() {
     works("docs/configuration.md", 1);
 }
