@@ -14,7 +14,7 @@ use crate::pack::{CONFIG_JSON, NodeKind, ancestors, printable};
 use crate::pristine::Pristine;
 use crate::scrub::{Private, scrub};
 use crate::step::Problem;
-use crate::tree::{Kind, Node, Tree};
+use crate::tree::{self, Kind, Node, Tree};
 
 /// What one hotfix did to the product's files and links; folders come and go with them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -132,9 +132,8 @@ impl Changes {
         let before = std::mem::take(&mut self.tree);
         let mut delta = Delta::default();
         let mut folders = Vec::new();
-        let paths: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-        for path in paths {
-            let (list, is_folder) = match (before.get(path), after.get(path)) {
+        for (path, old, new) in tree::differences(&before, &after) {
+            let (list, is_folder) = match (old, new) {
                 (Some(old), Some(new))
                     if self.is_same(path, old, new).map_err(|error| self.unreadable(path, error))? =>
                 {

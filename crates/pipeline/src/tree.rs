@@ -1,5 +1,6 @@
 //! The product's folder as it is on disk at one moment.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::io;
@@ -101,6 +102,29 @@ pub(crate) fn node_at(path: &Path, metadata: &Metadata) -> io::Result<Node> {
     Ok(Node { kind, mode: metadata.mode() & 0o7777, stamp })
 }
 
+/// A path at which two trees differ, with what is there in the one and in the other.
+pub(crate) type Difference<'a> = (&'a String, Option<&'a Node>, Option<&'a Node>);
+
+/// All differences between two trees, in the order of their paths.
+pub(crate) fn differences<'a>(before: &'a Tree, after: &'a Tree) -> Vec<Difference<'a>> {
+    let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
+    let mut found = Vec::new();
+    loop {
+        let order = match (before.peek(), after.peek()) {
+            (None, None) => return found,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some((old, _)), Some((new, _))) => old.cmp(new),
+        };
+        let old = if order == Ordering::Greater { None } else { before.next() };
+        let new = if order == Ordering::Less { None } else { after.next() };
+        let nodes = (old.map(|(_, node)| node), new.map(|(_, node)| node));
+        if let (Some((path, _)), true) = (old.or(new), nodes.0 != nodes.1) {
+            found.push((path, nodes.0, nodes.1));
+        }
+    }
+}
+
 /// One digest of the state of everything in `tree`: as long as nobody touches it, it is the same.
 pub(crate) fn state_of(tree: &Tree) -> String {
     let mut hash = Sha256::new();
@@ -119,6 +143,30 @@ pub(crate) fn utf8(path: &Path) -> io::Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn differences_are_those_of_either_side() {
+        let node = |inode| {
+            let stamp = Stamp { size: 0, modified: (0, 0), changed: (0, 0), inode };
+            Node { kind: Kind::File, mode: 0o644, stamp }
+        };
+        let tree =
+            |paths: &[(&str, u64)]| -> Tree { paths.iter().map(|(path, n)| ((*path).to_owned(), node(*n))).collect() };
+        let before = tree(&[("a", 1), ("b", 2), ("c", 3), ("e", 5)]);
+        let after = tree(&[("0", 9), ("a", 1), ("c", 4), ("d", 6), ("e", 5), ("f", 7)]);
+        let found: Vec<_> = differences(&before, &after)
+            .into_iter()
+            .map(|(path, old, new)| (path.as_str(), old.map(|n| n.stamp.inode), new.map(|n| n.stamp.inode)))
+            .collect();
+        let expected = [
+            ("0", None, Some(9)),
+            ("b", Some(2), None),
+            ("c", Some(3), Some(4)),
+            ("d", None, Some(6)),
+            ("f", None, Some(7)),
+        ];
+        assert_eq!(found, expected);
+    }
 
     #[test]
     fn the_tools_own_files_are_told_from_the_products() {
