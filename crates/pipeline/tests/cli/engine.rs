@@ -291,3 +291,22 @@ fn what_must_not_be_in_an_image_is_not_in_docker_save() {
     }
     assert!(!said.contains(PASSWORD));
 }
+
+#[test]
+fn an_engine_that_keeps_images_in_containerd_gets_every_layer_at_once() {
+    if !engine::is_there() {
+        return;
+    }
+    let info = r#"{"Driver":"overlayfs","DriverStatus":[["driver-type","io.containerd.snapshotter.v1"]]}"#;
+    let proxy = crate::support::proxy::Proxy::start_with_info(info);
+    let base = Base::new("containerd");
+    let tag = format!("hotfix-test-containerd:{}", std::process::id());
+    let scenario = Scenario::new().env("DOCKER_HOST", &proxy.endpoint());
+    let scenario = scenario.args(["--output", "docker", "--base-image", &base.name, "-t", &tag, "-v"]);
+    for _ in 0..2 {
+        scenario.apply().succeeds().says("sent=All").does_not_say("wants more layers");
+    }
+    let layers = docker(&["inspect", "--format", "{{len .RootFS.Layers}}", &tag]);
+    assert_eq!(layers, "3");
+    try_docker(&["rmi", "--force", &tag]);
+}

@@ -1,4 +1,5 @@
-//! A proxy in front of the real engine's socket that goes away after so many bytes were sent to it.
+//! A proxy in front of the real engine's socket: it goes away after so many bytes were sent to it, or says something else of
+//! the engine than that would.
 
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -16,11 +17,24 @@ pub struct Proxy {
 impl Proxy {
     /// Lets `bytes` through to the engine, over all connections; then everything is cut off.
     pub fn start(bytes: i64) -> Self {
+        Self::start_as(bytes, None)
+    }
+
+    /// The engine says of itself what is in `info`, a JSON object.
+    pub fn start_with_info(info: &'static str) -> Self {
+        Self::start_as(i64::MAX, Some(info))
+    }
+
+    fn start_as(bytes: i64, info: Option<&'static str>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let listener = UnixListener::bind(folder.path().join("engine.sock")).expect("a socket");
         let left = Arc::new(AtomicI64::new(bytes));
         std::thread::spawn(move || {
             for client in listener.incoming().filter_map(Result::ok) {
+                if let Some(info) = info.filter(|_| asks_for_info(&client)) {
+                    answer(client, info);
+                    continue;
+                }
                 let Ok(engine) = UnixStream::connect(engine::socket()) else { return };
                 let (from_client, to_engine, left) =
                     (client.try_clone().expect("a socket"), engine.try_clone().expect("a socket"), Arc::clone(&left));
@@ -34,6 +48,23 @@ impl Proxy {
     pub fn endpoint(&self) -> String {
         format!("unix://{}", self.folder.path().join("engine.sock").display())
     }
+}
+
+/// Each request has a connection of its own, so its first bytes tell which it is.
+fn asks_for_info(client: &UnixStream) -> bool {
+    let mut first = [0; 10];
+    while let Ok((read, _)) = rustix::net::recv(client, &mut first, rustix::net::RecvFlags::PEEK) {
+        if read == 0 || read == first.len() {
+            return first.starts_with(b"GET /info ");
+        }
+    }
+    false
+}
+
+fn answer(mut client: UnixStream, body: &str) {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: ";
+    // Whoever does not wait for it has hung up.
+    let _ = client.write_all(format!("{head}{}\r\n\r\n{body}", body.len()).as_bytes());
 }
 
 fn copy(mut from: UnixStream, mut to: UnixStream, left: Option<&AtomicI64>) {
