@@ -81,6 +81,9 @@ impl Cache {
                 lock.unlock().map_err(failed)?;
                 continue;
             }
+            if self.has(sha256) {
+                warn!("the cached pack {} was changed by somebody, and is made anew", self.entry(sha256).display());
+            }
             self.clear(sha256).map_err(failed)?;
             self.make_room(sha256, pack.unpacked_bytes());
             self.make(pack, sha256, cancel)?;
@@ -105,16 +108,8 @@ impl Cache {
 
     /// What is in the entry, where it is there and every file in it is as it was when it was made.
     fn sound(&self, key: &str) -> Option<Tree> {
-        if !self.has(key) {
-            return None;
-        }
-        let state = self.record(key).map(|record| record.state);
-        let found = scan_all(&self.entry(key).join(PRODUCT)).ok();
-        let sound = found.filter(|tree| state.is_some_and(|state| state == state_of(tree)));
-        if sound.is_none() {
-            warn!("the cached pack {} was changed by somebody, and is made anew", self.entry(key).display());
-        }
-        sound
+        let state = self.record(key)?.state;
+        scan_all(&self.entry(key).join(PRODUCT)).ok().filter(|tree| state == state_of(tree))
     }
 
     /// Removes the entry, and what runs that were killed have left of it. The caller has its lock.
