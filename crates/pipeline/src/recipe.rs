@@ -1,8 +1,11 @@
 //! How the image is made: one variant a way, each found ready before anything is unpacked.
 
+use std::path::Path;
+
 use hotfix_docker::base::BaseImage;
 use hotfix_docker::engine::Engine;
 use hotfix_docker::image::BuiltImage;
+use hotfix_docker::layer::{KnownLayer, Layer};
 use hotfix_docker::reference::ImageRef;
 use tokio_util::sync::CancellationToken;
 
@@ -141,14 +144,10 @@ impl Recipe {
         let patched = work.map(|(_, patched)| patched);
         match self {
             Self::Layers { base, placement, cache } => {
-                let mut layers = Vec::new();
                 let key = LayerKey::new(&digests.pack, &placement.describe());
-                if let Source::Pack(pack) = &plan.source {
-                    let files = work.and_then(|(work, _)| work.product.files.as_deref());
-                    let mut layer = product_layer(pack, placement, files)?;
-                    layer.known = cache.as_ref().and_then(|cache| cache.layer(&key));
-                    layers.push(layer);
-                }
+                let files = work.and_then(|(work, _)| work.product.files.as_deref());
+                let known = cache.as_ref().and_then(|cache| cache.layer(&key));
+                let mut layers = Vec::from_iter(layer_of_pack(plan, placement, files, known)?);
                 if let Some(product) = patched {
                     let below = Below::of_pack(&product.pristine.nodes, placement);
                     layers.push(hotfix_layer(product, &below, placement, plan.hotfixes.as_slice())?);
@@ -188,6 +187,19 @@ impl Recipe {
 }
 
 /// The image that others are put on; a failure of the step whose matter it is.
+/// The product's layer, where it is put on the base; in an image that holds the product there is one already.
+fn layer_of_pack(
+    plan: &Plan,
+    placement: &Placement,
+    files: Option<&Path>,
+    known: Option<KnownLayer>,
+) -> Result<Option<Layer>, Problem> {
+    let Source::Pack(pack) = &plan.source else { return Ok(None) };
+    let mut layer = product_layer(pack, placement, files)?;
+    layer.known = known;
+    Ok(Some(layer))
+}
+
 async fn find_base(
     plan: &Plan,
     (step, called, base): (Step, &str, &BasePlan),
