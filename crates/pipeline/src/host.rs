@@ -1,9 +1,11 @@
 //! Operating system and processor, and the name that the update tool has there.
 
+use serde::Serialize;
+
 use crate::step::Problem;
 
 /// The file that the vendor's pack names its update tool by, in `bin`. From the vendor's documentation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Host {
     /// File name of the update tool.
     pub update_tool: &'static str,

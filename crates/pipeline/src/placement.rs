@@ -3,6 +3,7 @@
 use hotfix_docker::base::BaseImage;
 use hotfix_docker::layer::{Entry, Layer, Metadata, Node, WHITEOUT_PREFIX};
 use hotfix_docker::look::FoundPaths;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cache::{Cache, find, look};
@@ -20,7 +21,7 @@ pub(crate) const HOME_VARIABLE: &str = "WSO2_SERVER_HOME";
 pub(crate) const VENDOR_HOME: &str = "home/wso2carbon";
 
 /// Where the product goes in the image, and what is there already.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Placement {
     /// Path of the product from the root of the image.
     pub home: String,

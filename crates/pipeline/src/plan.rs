@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use hotfix_docker::reference::ImageRef;
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::host::Host;
 use crate::hotfix::HotfixSequence;
@@ -62,7 +62,7 @@ pub enum Method {
 }
 
 /// Where the update tool comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ToolSource {
     /// The pack ships it.
@@ -222,7 +222,7 @@ impl fmt::Display for Plan {
                 "pack      {} ({}; the product is in /{})",
                 self.source.name(),
                 ByteSize(image.base.size),
-                image.placement.home
+                image.facts.placement.home
             )?,
         }
         match self.update_tool_source {

@@ -23,7 +23,7 @@ use crate::leaks;
 use crate::patching::Work;
 use crate::placement::Placement;
 use crate::plan::{BasePlan, Method, Plan};
-use crate::product_image::ProductImage;
+use crate::product_image::{Clues, ProductImage};
 use crate::recorder::Recorder;
 use crate::source::Source;
 use crate::step::{Failure, Problem, Step};
@@ -78,7 +78,7 @@ impl Recipe {
                 }
                 let base =
                     find_base(plan, (Step::ValidateInputs, "image", image), destination, workspace, recorder).await?;
-                let find = async |_| product_on(plan, base, image.tag()).await;
+                let find = async |_| product_on(plan, base, image.tag(), cache).await;
                 recorder
                     .look_ahead(Step::ValidateInputs, find)
                     .await
@@ -163,9 +163,9 @@ impl Recipe {
                 let mut layers = Vec::new();
                 if let Some(product) = patched {
                     let below = image.below(product, cache.as_ref()).await?;
-                    layers.push(hotfix_layer(product, &below, &image.placement, plan.hotfixes.as_slice())?);
+                    layers.push(hotfix_layer(product, &below, &image.facts.placement, plan.hotfixes.as_slice())?);
                 }
-                let image = assemble(plan, image.base.clone(), &image.placement, digests, layers);
+                let image = assemble(plan, image.base.clone(), &image.facts.placement, digests, layers);
                 destination.build(&image, &plan.tags, cancel).await
             }
             Self::VendorTool(engine) => {
@@ -186,7 +186,6 @@ impl Recipe {
     }
 }
 
-/// The image that others are put on; a failure of the step whose matter it is.
 /// The product's layer, where it is put on the base; in an image that holds the product there is one already.
 fn layer_of_pack(
     plan: &Plan,
@@ -200,6 +199,7 @@ fn layer_of_pack(
     Ok(Some(layer))
 }
 
+/// The image that others are put on; a failure of the step whose matter it is.
 async fn find_base(
     plan: &Plan,
     (step, called, base): (Step, &str, &BasePlan),
@@ -213,9 +213,14 @@ async fn find_base(
 }
 
 /// The product in `base`, where it is the plan's.
-async fn product_on(plan: &Plan, base: BaseImage, tag: Option<&str>) -> Result<ProductImage, Problem> {
-    let asked = plan.request.product_home.as_deref();
-    let image = ProductImage::find(base, asked, Some(&plan.product), tag, plan.host).await?;
+async fn product_on(
+    plan: &Plan,
+    base: BaseImage,
+    tag: Option<&str>,
+    cache: Option<&Cache>,
+) -> Result<ProductImage, Problem> {
+    let clues = Clues { asked: plan.request.product_home.as_deref(), folder: Some(plan.product.folder()), tag };
+    let image = ProductImage::find(base, clues, plan.host, cache).await?;
     image.check_is(&plan.product)?;
     Ok(image)
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hotfix_docker::base::Platform;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A run as the command line describes it. It holds no secret, so that Debug of it is safe to print.
 #[derive(Debug, Clone)]
@@ -101,7 +101,7 @@ pub struct CacheRequest {
 }
 
 /// Numbers of a user and a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// The user.
     pub uid: u64,

@@ -12,7 +12,7 @@ use crate::host::Host;
 use crate::inputs::{image_name, image_plan};
 use crate::pack::{Product, ProductPack};
 use crate::plan::{BasePlan, ToolSource};
-use crate::product_image::ProductImage;
+use crate::product_image::{Clues, ProductImage};
 use crate::recorder::Recorder;
 use crate::request::Request;
 use crate::step::{Failure, Problem, Step};
@@ -50,8 +50,8 @@ impl Source {
         };
         let find = async |_| {
             let base = open(&plan, request.platform.as_ref(), engine.as_ref()).await?;
-            let asked = request.product_home.as_deref();
-            let image = ProductImage::find(base, asked, None, plan.tag(), host).await?;
+            let clues = Clues { asked: request.product_home.as_deref(), folder: None, tag: plan.tag() };
+            let image = ProductImage::find(base, clues, host, None).await?;
             let product = image.product()?;
             Ok(Self::Image(Box::new(image), product))
         };
@@ -110,7 +110,7 @@ impl Source {
     pub fn newest(&self) -> u64 {
         match self {
             Self::Pack(pack) => pack.newest(),
-            Self::Image(image, _) => image.time,
+            Self::Image(image, _) => image.facts.time,
         }
     }
 
@@ -125,7 +125,7 @@ impl Source {
                 let in_pack = has(host.update_tool).then_some(ToolSource::InPack);
                 in_pack.or(has(SETUP_SCRIPT).then_some(ToolSource::SetupScript))
             }
-            Self::Image(image, _) => image.update_tool,
+            Self::Image(image, _) => image.facts.update_tool,
         };
         source.ok_or_else(|| {
             Problem::new(

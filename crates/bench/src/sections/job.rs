@@ -58,8 +58,8 @@ impl Case<'_> {
     }
 
     /// On an image that holds the product, with the cache as it is.
-    fn on_image(&self, vendor: &str) -> Result<Applied> {
-        let (applied, name) = self.apply(&self.hotfixes, "from-image", ["--from-image", vendor])?;
+    fn on_image(&self, hotfixes: &Path, vendor: &str) -> Result<Applied> {
+        let (applied, name) = self.apply(hotfixes, "from-image", ["--from-image", vendor])?;
         self.engine.remove(&name)?;
         Ok(applied)
     }
@@ -132,12 +132,13 @@ fn measure_case(case: &Case) -> Result<Rounds> {
         }
         progress(&format!("  round {round}: hotfix"));
         case.bench.hotfix.forget()?;
-        rounds.cold_from_image.push(case.on_image(&vendor)?);
+        rounds.cold_from_image.push(case.on_image(&case.hotfixes, &vendor)?);
         rounds.engine_alone.0.push(load(case, &archive)?);
         let (cold, warm) = case.cold_and_warm()?;
         rounds.cold_base_image.push(cold);
         rounds.warm_base_image.push(warm);
-        rounds.warm_from_image.push(case.on_image(&vendor)?);
+        case.on_image(&case.earlier, &vendor)?;
+        rounds.warm_from_image.push(case.on_image(&case.hotfixes, &vendor)?);
     }
     case.engine.remove(&vendor)?;
     std::fs::remove_file(archive).context("cannot remove an archive")?;
@@ -221,6 +222,7 @@ fn tell(chapter: &mut Chapter, backup: Backup, rounds: &Rounds) {
     table.row(["the engine alone, storing the product's layer", &rounds.engine_alone.written(seconds), "", "", ""]);
     chapter.table(table);
     chapter.text(limit(rounds));
+    chapter.text(limit_of_tool(&by_hand, &rounds.by_hand));
     chapter.text("Where the time goes, medians in seconds:");
     chapter.table(profile::of_rounds(rounds));
     if let Some(by_hand) = profile::of_script(&rounds.by_hand) {
@@ -232,6 +234,17 @@ fn tell(chapter: &mut Chapter, backup: Backup, rounds: &Rounds) {
 fn by_hand_tool(runs: &[ByHand]) -> Figures {
     let tool = |run: &ByHand| run.parts.iter().find(|(name, _)| name == "update-tool").map(|(_, seconds)| *seconds);
     runs.iter().map(tool).collect()
+}
+
+/// How quick a run could be that takes no time but the tool's.
+fn limit_of_tool(by_hand: &Figures, runs: &[ByHand]) -> String {
+    let tool = by_hand_tool(runs);
+    let ratio = Ratio::of(by_hand, &tool).map_or_else(|| UNKNOWN.to_owned(), |ratio| short(ratio.of_medians));
+    format!(
+        "No run can be quicker than the update tool, which takes {} of the script's time: one that took no other time would be {ratio} \
+         times as quick as the script.",
+        tool.written(seconds)
+    )
 }
 
 /// How near a cold run on a base image is to what the engine lets it be.

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use hotfix_docker::Result;
 use hotfix_docker::base::BaseImage;
 use hotfix_docker::look::{Found, FoundPaths};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tracing::debug;
 
@@ -15,11 +16,14 @@ use super::{Cache, read_record, write_record};
 
 /// What is known of an image.
 #[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 struct Record {
     /// What is at a path; null where there is nothing.
     paths: BTreeMap<String, Option<Found>>,
     /// Everything whose path ends so.
     endings: BTreeMap<String, FoundPaths>,
+    /// Answers to other questions.
+    answers: BTreeMap<String, Value>,
 }
 
 /// As [`BaseImage::look`], but without the content of files.
@@ -56,6 +60,28 @@ pub(crate) async fn find(cache: Option<&Cache>, image: &BaseImage, ending: &str)
     }
     let found = image.find(ending).await?;
     remember(&file, |record| drop(record.endings.insert(ending.to_owned(), found.clone())));
+    Ok(found)
+}
+
+/// What `find` finds out about the image; `question` holds all that it depends on beside that.
+///
+/// # Errors
+/// As `find`.
+pub(crate) async fn answer<T: Serialize + DeserializeOwned, E>(
+    cache: Option<&Cache>,
+    image: &BaseImage,
+    question: &str,
+    find: impl AsyncFnOnce() -> std::result::Result<T, E>,
+) -> std::result::Result<T, E> {
+    let Some(file) = file_of(cache, image) else { return find().await };
+    let known = read_record::<Record>(&file).and_then(|mut known| known.answers.remove(question));
+    if let Some(answer) = known.and_then(|answer| serde_json::from_value(answer).ok()) {
+        return Ok(answer);
+    }
+    let found = find().await?;
+    if let Ok(answer) = serde_json::to_value(&found) {
+        remember(&file, |record| drop(record.answers.insert(question.to_owned(), answer)));
+    }
     Ok(found)
 }
 

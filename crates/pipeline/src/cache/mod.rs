@@ -31,7 +31,7 @@ use tracing::warn;
 pub(crate) use checksum::pack_sha256;
 pub use entry::Entry;
 pub(crate) use layers::LayerKey;
-pub(crate) use looks::{find, look};
+pub(crate) use looks::{answer, find, look};
 pub use prune::{Listed, Pruned};
 
 use crate::request::CacheRequest;

@@ -106,8 +106,11 @@ impl Contents {
             found_in,
             product: found.name().to_owned(),
             version: found.version().to_owned(),
-            update_level: found.update_level,
-            more: More::Files { product_home: format!("/{}", found.placement.home), hotfixes_recorded: found.hotfixes },
+            update_level: found.facts.update_level,
+            more: More::Files {
+                product_home: format!("/{}", found.facts.placement.home),
+                hotfixes_recorded: found.facts.hotfixes,
+            },
         }
     }
 }

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::engine_problem::engine_problem;
 use crate::host::{Host, UPDATE_TOOLS};
 use crate::plan::split_layout;
-use crate::product_image::{NO_PRODUCT_HINT, ProductImage};
+use crate::product_image::{Clues, NO_PRODUCT_HINT, ProductImage};
 use crate::registry_hint::hint;
 use crate::step::{Failure, NO_PRODUCT, Problem, Step, USAGE};
 use crate::workspace::temporary_folder;
@@ -106,7 +106,7 @@ async fn by_files(
     base: BaseImage,
     tag: Option<&str>,
 ) -> Result<Contents, Failed> {
-    let found = ProductImage::find(base, None, None, tag, ANY_HOST).await;
+    let found = ProductImage::find(base, Clues { tag, ..Clues::default() }, ANY_HOST, None).await;
     // To apply, one gives another image; here that is the answer.
     let found = found.map_err(|problem| match problem.hint() == NO_PRODUCT_HINT {
         true => (NO_PRODUCT, problem.with_hint(NOTHING_HINT)),

@@ -34,9 +34,9 @@ impl ProductImage {
     pub async fn check_fixed(&self, product: &PatchedProduct) -> Result<(), Problem> {
         let changed: BTreeSet<&str> =
             product.changes.keys().chain(product.contents.keys()).map(String::as_str).collect();
-        let paths = changed.iter().copied().chain([CONFIG_JSON]).map(|path| self.placement.path(path));
+        let paths = changed.iter().copied().chain([CONFIG_JSON]).map(|path| self.facts.placement.path(path));
         let found = self.base.look(&Vec::from_iter(paths)).await.map_err(|error| unreadable(&self.base, error))?;
-        let found = |path: &str| found.get(&self.placement.path(path));
+        let found = |path: &str| found.get(&self.facts.placement.path(path));
         for path in changed {
             let unreadable = |error: io::Error| {
                 Problem::new(

@@ -2,6 +2,7 @@
 
 mod fixed;
 mod only;
+mod search;
 mod unpack;
 
 use std::collections::BTreeSet;
@@ -9,18 +10,20 @@ use std::collections::BTreeSet;
 use hotfix_docker::Error;
 use hotfix_docker::base::BaseImage;
 use hotfix_docker::look::{FoundKind, FoundPaths};
+use serde::{Deserialize, Serialize};
 
 use crate::below::Below;
 use crate::cache::{self, Cache};
 use crate::changes::PatchedProduct;
-use crate::follow::{follow, server_home};
 use crate::host::Host;
 use crate::pack::{CONFIG_JSON, PRODUCT_TXT, Product, Records, ancestors, printable, split_product};
-use crate::placement::{HOME_VARIABLE, Placement, VENDOR_HOME, home_in_image};
+use crate::placement::{HOME_VARIABLE, Placement};
 use crate::plan::ToolSource;
 use crate::step::Problem;
 use crate::tree::BIN;
 use crate::update_tool::SETUP_SCRIPT;
+
+pub use search::Clues;
 
 /// What to do about an image without a product that hotfixes are to be put on.
 pub(crate) const NO_PRODUCT_HINT: &str =
@@ -31,6 +34,13 @@ pub(crate) const NO_PRODUCT_HINT: &str =
 pub struct ProductImage {
     /// The image.
     pub base: BaseImage,
+    /// What was found in it.
+    pub facts: Facts,
+}
+
+/// What an image and its files say of the product in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Facts {
     /// Where the product is in it, and whose.
     pub placement: Placement,
     /// `wso2am` and `4.1.0`.
@@ -47,50 +57,8 @@ pub struct ProductImage {
     contradicted: Option<String>,
 }
 
-impl ProductImage {
-    /// Looks for the product in `base`: at `asked`, else where `WSO2_SERVER_HOME` leads, else where the vendor has
-    /// `expected`, else anywhere. `tag` is the image's, which can say the level.
-    ///
-    /// # Errors
-    /// Where there is none or more than one, or the image cannot be looked at.
-    pub async fn find(
-        base: BaseImage,
-        asked: Option<&str>,
-        expected: Option<&Product>,
-        tag: Option<&str>,
-        host: Host,
-    ) -> Result<Self, Problem> {
-        if let Some(path) = asked {
-            let home = home_in_image(path).unwrap_or_default();
-            return match look(&base, &home, host).await? {
-                Some(found) => Self::read(base, &home, &found, tag, host),
-                None => Err(not_there(&base, path, &home).await),
-            };
-        }
-        let said = server_home(&base).map(str::to_owned);
-        if let Some(path) = &said
-            && let Some((home, found)) = look_where_it_leads(&base, path, host).await?
-        {
-            return Self::read(base, &home, &found, tag, host);
-        }
-        let vendors = expected.map(|product| format!("{VENDOR_HOME}/{}", product.folder()));
-        let at_vendors = match &vendors {
-            Some(home) => look(&base, home, host).await?.map(|found| (home.clone(), found)),
-            None => None,
-        };
-        let (home, found) = match at_vendors {
-            Some(there) => there,
-            None => {
-                let home = search(&base).await?;
-                let found = look(&base, &home, host).await?.ok_or_else(|| no_product(&base))?;
-                (home, found)
-            }
-        };
-        let image = Self::read(base, &home, &found, tag, host)?;
-        Ok(Self { contradicted: said, ..image })
-    }
-
-    fn read(base: BaseImage, home: &str, found: &FoundPaths, tag: Option<&str>, host: Host) -> Result<Self, Problem> {
+impl Facts {
+    fn read(base: &BaseImage, home: &str, found: &FoundPaths, tag: Option<&str>, host: Host) -> Result<Self, Problem> {
         let file = |path: &str| found.get(&format!("{home}/{path}"));
         let product_txt = file(PRODUCT_TXT).and_then(|found| found.content()).unwrap_or_default();
         let product_txt = String::from_utf8_lossy(product_txt);
@@ -122,18 +90,19 @@ impl ProductImage {
             update_tool: tool.into_iter().find(|(name, _)| has(name)).map(|(_, source)| source),
             time: file(PRODUCT_TXT).map_or(0, |found| found.metadata.mtime),
             contradicted: None,
-            base,
         })
     }
+}
 
+impl ProductImage {
     /// `wso2am`.
     pub fn name(&self) -> &str {
-        &self.name_and_version.0
+        &self.facts.name_and_version.0
     }
 
     /// `4.1.0`.
     pub fn version(&self) -> &str {
-        &self.name_and_version.1
+        &self.facts.name_and_version.1
     }
 
     /// The product, where hotfixes can be put on it.
@@ -143,8 +112,8 @@ impl ProductImage {
     pub fn product(&self) -> Result<Product, Problem> {
         self.check_place()?;
         self.check_clean()?;
-        let (name, version) = self.name_and_version.clone();
-        match self.update_level {
+        let (name, version) = self.facts.name_and_version.clone();
+        match self.facts.update_level {
             Some(update_level) => Ok(Product { name, version, update_level }),
             None => Err(Problem::new(
                 format!("the update level of the product in {} is not known", self.base.name),
@@ -182,7 +151,7 @@ impl ProductImage {
         self.check_product(product)?;
         self.check_place()?;
         let hint = "give the image of the same product, version and update level as the pack";
-        match self.update_level {
+        match self.facts.update_level {
             Some(level) if level != product.update_level => {
                 return Err(Problem::new(
                     format!(
@@ -213,19 +182,20 @@ impl ProductImage {
         let paths: BTreeSet<String> = changed
             .iter()
             .flat_map(|path| ancestors(path).chain([*path]))
-            .map(|path| self.placement.path(path))
+            .map(|path| self.facts.placement.path(path))
             .collect();
         let found = cache::look(cache, &self.base, &Vec::from_iter(paths)).await;
         let found = found.map_err(|error| unreadable(&self.base, error))?;
         for path in changed.into_iter().filter(|path| *path != CONFIG_JSON) {
             let expected = product.pristine.digest(path).ok().flatten();
-            let is_no_folder = |above: &str| found.get(&self.placement.path(above)).is_some_and(|f| !f.is_directory());
+            let is_no_folder =
+                |above: &str| found.get(&self.facts.placement.path(above)).is_some_and(|f| !f.is_directory());
             // Below a link nothing is found; whoever makes the layer says so.
             let Some(expected) = expected.filter(|_| !ancestors(path).any(is_no_folder)) else { continue };
-            let here = found.get(&self.placement.path(path)).map(|found| &found.kind);
+            let here = found.get(&self.facts.placement.path(path)).map(|found| &found.kind);
             let is_other = !matches!(here, Some(FoundKind::File { sha256, .. }) if *sha256 == expected);
             // Of a file that has another name in another level, only the new one would take a place.
-            if here.is_none() || is_other && self.update_level.is_none() {
+            if here.is_none() || is_other && self.facts.update_level.is_none() {
                 return Err(self.is_not_of_the_pack(path, here.is_none()));
             }
             if is_other {
@@ -235,7 +205,7 @@ impl ProductImage {
                 );
             }
         }
-        Ok(Below::of_image(&found, &self.placement))
+        Ok(Below::of_image(&found, &self.facts.placement))
     }
 
     /// Whether `WSO2_SERVER_HOME` of the image leads to the product: what the image starts is there, patched or not.
@@ -243,16 +213,19 @@ impl ProductImage {
     /// # Errors
     /// Where it leads elsewhere.
     pub fn check_place(&self) -> Result<(), Problem> {
-        match &self.contradicted {
+        match &self.facts.contradicted {
             None => Ok(()),
             Some(said) => Err(Problem::new(
                 format!(
                     "{HOME_VARIABLE} of the image {} says {}, where no product is; one is in /{}",
                     self.base.name,
                     printable(said),
-                    printable(&self.placement.home)
+                    printable(&self.facts.placement.home)
                 ),
-                format!("if that is the product that the image starts, give --product-home '/{}'", self.placement.home),
+                format!(
+                    "if that is the product that the image starts, give --product-home '/{}'",
+                    self.facts.placement.home
+                ),
             )),
         }
     }
@@ -266,7 +239,7 @@ impl ProductImage {
     }
 
     fn check_clean(&self) -> Result<(), Problem> {
-        match self.hotfixes {
+        match self.facts.hotfixes {
             0 => Ok(()),
             count => Err(Problem::new(
                 format!("the image {} already holds {count} hotfixes", self.base.name),
@@ -285,63 +258,6 @@ async fn look(base: &BaseImage, home: &str, host: Host) -> Result<Option<FoundPa
     let paths: Vec<String> = paths.chain(inside.map(|path| format!("{home}/{path}"))).collect();
     let found = base.look(&paths).await.map_err(|error| unreadable(base, error))?;
     Ok(found.contains_key(&format!("{home}/{PRODUCT_TXT}")).then_some(found))
-}
-
-/// The product at the place that a path leads to, links followed.
-async fn look_where_it_leads(
-    base: &BaseImage,
-    path: &str,
-    host: Host,
-) -> Result<Option<(String, FoundPaths)>, Problem> {
-    // Mostly it is there, and nothing need be followed: nothing is found below a link.
-    if let Some(home) = home_in_image(path)
-        && let Some(found) = look(base, &home, host).await?
-    {
-        return Ok(Some((home, found)));
-    }
-    let Some(home) = follow(base, path, None).await.map_err(|error| unreadable(base, error))? else { return Ok(None) };
-    Ok(look(base, &home, host).await?.map(|found| (home, found)))
-}
-
-/// No product at the place that was asked for.
-async fn not_there(base: &BaseImage, path: &str, home: &str) -> Problem {
-    let what = format!("the image {} holds no product in {path}", base.name);
-    match follow(base, path, None).await {
-        Err(error) => unreadable(base, error),
-        Ok(Some(target)) if target != home => Problem::new(
-            format!("{what}: it is a link, or below one, and leads to /{}", printable(&target)),
-            format!("give --product-home '/{}', if the product is there", printable(&target)),
-        ),
-        Ok(_) => Problem::new(
-            format!("{what}: there is no {PRODUCT_TXT}"),
-            "give --product-home with the product's folder in the image, or leave it away",
-        ),
-    }
-}
-
-/// The only product's folder, wherever it is.
-async fn search(base: &BaseImage) -> Result<String, Problem> {
-    let ending = format!("/{PRODUCT_TXT}");
-    let found = base.find(&ending).await.map_err(|error| unreadable(base, error))?;
-    let homes: Vec<&str> = found.keys().filter_map(|path| path.strip_suffix(&ending)).collect();
-    match homes.as_slice() {
-        [] => Err(no_product(base)),
-        [home] => Ok((*home).to_owned()),
-        several => {
-            let mut vendors = several.iter().filter(|home| home.starts_with(&format!("{VENDOR_HOME}/")));
-            if let (Some(home), None) = (vendors.next(), vendors.next()) {
-                return Ok((*home).to_owned());
-            }
-            Err(Problem::new(
-                format!("the image {} holds more than one product: in /{}", base.name, printable(&several.join(", /"))),
-                "for apply and plan, --product-home says which",
-            ))
-        }
-    }
-}
-
-fn no_product(base: &BaseImage) -> Problem {
-    Problem::new(format!("the image {} holds no product: there is no {PRODUCT_TXT} in it", base.name), NO_PRODUCT_HINT)
 }
 
 fn unreadable(base: &BaseImage, error: Error) -> Problem {

@@ -3,7 +3,7 @@
 use hotfix_docker::base::BaseImage;
 use hotfix_docker::look::{Found, FoundKind};
 
-use super::{ProductImage, look, unreadable};
+use super::{Facts, ProductImage, look, unreadable};
 use crate::follow::{follow, server_home};
 use crate::host::Host;
 use crate::pack::{PRODUCT_TXT, Product, printable, split_product};
@@ -70,7 +70,7 @@ impl ProductImage {
             }
         }
         match look(&base, &home, host).await? {
-            Some(found) => Self::read(base, &home, &found, None, host),
+            Some(found) => Facts::read(&base, &home, &found, None, host).map(|facts| Self { base, facts }),
             None => {
                 Err(Problem::new(format!("{MADE} holds no product: /{} is not to be found", printable(&home)), copy))
             }

@@ -38,7 +38,7 @@ impl ProductImage {
             )
             .because(error)
         };
-        let unpacked = self.base.read_folder(&self.placement.home, receiver).await;
+        let unpacked = self.base.read_folder(&self.facts.placement.home, receiver).await;
         unpacked.map_err(|error| failed(error.into()))?.finish().map_err(|error| failed(error.into()))
     }
 }

@@ -422,3 +422,28 @@ fn what_does_not_go_with_an_image_that_holds_the_product() {
         Scenario::new().with_image("x:1").args(["--output", "docker"]).env("DOCKER_HOST", "unix:///nowhere.sock");
     unreachable.apply().fails(8, "build-image").says("the Docker engine cannot be reached");
 }
+
+#[test]
+fn an_image_is_looked_into_once() {
+    if !engine::is_there() {
+        return;
+    }
+    let scenario = Scenario::new();
+    let vendor = VendorImage::of(&scenario);
+    let id = docker(&["inspect", "--format", "{{.Id}}", &vendor.name]);
+    let containers_made_by = |name: &str| {
+        let tag = Tag::new(name);
+        let now = || jiff::Timestamp::now().to_string();
+        let since = now();
+        let output = ["--output", "docker", "--from-image", &vendor.name, "-t", &tag.0];
+        scenario.run(&[&["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes"], &output[..]].concat()).succeeds();
+        let (image, until) = (format!("image={id}"), now());
+        let period = ["--since", &since, "--until", &until, "--filter", "event=create", "--filter", &image];
+        (docker(&[&["events"], &period[..]].concat()).lines().count(), layers_of(&tag.0))
+    };
+    let (first, layers) = containers_made_by("first-look");
+    assert!(first > 0, "the engine tells of its containers");
+    let (second, same_layers) = containers_made_by("second-look");
+    assert_eq!(second, 0);
+    assert_eq!(layers, same_layers);
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::Scenario;
-use crate::support::engine::skip;
+use crate::support::engine::{skip, skip_even_in_ci};
 use crate::support::layout::{Files, Layout};
 
 /// Does with files and folders what can be done with them.
@@ -221,4 +221,32 @@ fn nobody_else_sees_the_overlay_and_it_goes_with_a_killed_run() {
 fn all_mounts() -> Vec<String> {
     let processes = std::fs::read_dir("/proc").expect("there").filter_map(Result::ok);
     processes.filter_map(|process| std::fs::read_to_string(process.path().join("mounts")).ok()).collect()
+}
+
+/// Runs what follows with a file system of its own, on which files can share blocks, in the folder for temporary files; it
+/// is gone with the process.
+const ON_BTRFS: &str =
+    "truncate -s 1G disk && mkfs.btrfs --quiet --force disk && mount -o loop disk tmp && exec \"$0\" \"$@\"";
+
+#[test]
+fn where_files_can_share_their_blocks_a_copy_by_reference_is_the_same() {
+    let scenario = scenario();
+    let (first, _) = image(&scenario, "first", &[]);
+    let on_btrfs = |command: &str| ["unshare", "--mount", "sh", "-c", command].map(str::to_owned);
+    let probe = std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-c", ON_BTRFS, "true"])
+        .current_dir(scenario.path(""))
+        .output();
+    if !probe.is_ok_and(|output| output.status.success()) {
+        skip_even_in_ci("no Btrfs can be mounted here (by root, with Debian's btrfs-progs)");
+        return;
+    }
+    let scenario = scenario.under(on_btrfs(ON_BTRFS));
+    for (name, mode, options) in
+        [("cached", "reflink made", &["--cache-dir", "tmp/cache"][..]), ("without", "reflink off", &["--no-cache"])]
+    {
+        let (image, how) = image(&scenario, name, &[&["--workspace-mode", "reflink"], options].concat());
+        assert_eq!(how, mode, "{name}");
+        assert_eq!(image.manifest_digest, first.manifest_digest, "{name}");
+    }
 }

@@ -17,6 +17,11 @@ use tokio_util::sync::CancellationToken;
 pub fn skip(what: &str) -> bool {
     let required = std::env::var("HOTFIX_TESTS_REQUIRE_ENGINE").is_ok_and(|value| value == "1");
     assert!(!required, "{what}, and HOTFIX_TESTS_REQUIRE_ENGINE=1 says that there must be");
+    skip_even_in_ci(what)
+}
+
+/// For what few machines let a test do.
+pub fn skip_even_in_ci(what: &str) -> bool {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     // Around libtest's capture: a skipped test must be seen.
     let _ = writeln!(std::io::stderr(), "SKIPPED {test}: {what}");
