@@ -133,7 +133,7 @@ impl Engine {
                 if ours.iter().any(|our| our == name) { Vec::new() } else { self.layers(id).unwrap_or_default() };
             ensure!(
                 !layers.iter().any(|layer| own.contains(layer)),
-                "the image {name} in the engine has the product's layer already, so no run is a cold one: remove it first"
+                "the image {name} ({id}) in the engine has the product's layer already, so no run is a cold one: remove it first"
             );
         }
         Ok(())
