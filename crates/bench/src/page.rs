@@ -82,7 +82,8 @@ impl Page {
 # Benchmarks
 
 Written by `just bench`, which measured all of it in one go. Ratios are of medians, in brackets the least and the most of any round; a target
-holds or does not hold by the median (by the most, for memory).
+holds or does not hold by the median (by the most, for memory). Only what stands in one table took turns: the same program can take
+another time in another chapter, since disks remember what was removed before.
 "
         .to_owned();
         let _ = write!(text, "\n## Targets\n\n{}", self.summary());

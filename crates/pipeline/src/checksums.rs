@@ -7,7 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::blocking::blocking;
-use crate::cache::{Cache, pack_sha256};
+use crate::cache::{Cache, sha256_of};
 use crate::plan::Plan;
 use crate::source::Source;
 use crate::step::Problem;
@@ -39,7 +39,7 @@ pub async fn read_inputs(plan: &Plan, workspace: &Workspace, cache: Option<&Cach
             sha256.push(hex_of(&folder.join(&hotfix.file)).map_err(failed(&hotfix.path))?);
         }
         let pack = match &source {
-            Source::Pack(pack) => pack_sha256(cache.as_ref(), &pack.path).map_err(failed(&pack.path))?,
+            Source::Pack(pack) => sha256_of(cache.as_ref(), pack.file(), &pack.path).map_err(failed(&pack.path))?,
             Source::Image(image, _) => {
                 image.base.digest.as_deref().unwrap_or_default().trim_start_matches("sha256:").to_owned()
             }

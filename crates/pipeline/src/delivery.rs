@@ -1,18 +1,20 @@
 //! The image to where it goes: engine or layout, and its tags. What fails is undone.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use hotfix_docker::Error;
 use hotfix_docker::auth::credentials_for;
 use hotfix_docker::base::{BaseImage, Platform};
 use hotfix_docker::engine::Engine;
 use hotfix_docker::image::{BuiltImage, Image};
-use hotfix_docker::oci_layout::{self, LayoutGuard};
+use hotfix_docker::oci_layout::{self, DigestOfBlob, LayoutGuard};
 use hotfix_docker::reference::ImageRef;
 use hotfix_docker::{fetch, load};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::cache::{Cache, file_sha256};
 use crate::engine_problem::{base_problem, engine_problem};
 use crate::plan::{BasePlan, Plan};
 use crate::registry_hint::hint;
@@ -82,35 +84,50 @@ impl Destination {
         }
     }
 
-    /// Builds the image and gives it its names; what was done before a failure is undone.
+    /// Builds the image and gives it its names, where `check` finds that what it was made from stayed the same; what was done
+    /// before a failure is undone. Blobs of a layout that were read before are remembered by `cache`.
     ///
     /// # Errors
-    /// Where engine or disk fail.
+    /// Where engine or disk fail, or `check` does.
     pub async fn build(
         &self,
         image: &Image,
         tags: &[ImageRef],
+        check: impl Fn() -> Result<(), Problem>,
+        cache: Option<&Cache>,
         cancel: &CancellationToken,
     ) -> Result<(BuiltImage, Guard), Problem> {
         match self {
             Self::Engine(engine) => {
                 let guard = TagGuard::note(engine, tags).await?;
                 let built = load::load(engine, image, cancel).await.map_err(engine_problem)?;
+                if let Err(problem) = check() {
+                    guard.undo(&built).await;
+                    return Err(problem);
+                }
                 guard.tag_unless_cancelled(&built, cancel).await?;
                 Ok((built, guard.into()))
             }
             Self::Layout(folder) => {
-                let written = oci_layout::write(folder, image, tags, cancel).await.map_err(|error| {
+                let digest_of_blob = digest_of_blob(cache.cloned());
+                let written = oci_layout::write(folder, image, tags, digest_of_blob, cancel).await;
+                let (built, guard) = written.map_err(|error| {
                     Problem::new(
                         format!("the image could not be written to {}", folder.display()),
                         "check the disk and the permissions of the folder",
                     )
                     .because(error)
-                });
-                written.map(|(built, guard)| (built, guard.into()))
+                })?;
+                check()?;
+                Ok((built, guard.into()))
             }
         }
     }
+}
+
+/// What was read before need not be read again.
+fn digest_of_blob(cache: Option<Cache>) -> DigestOfBlob {
+    Arc::new(move |path| file_sha256(cache.as_ref(), path).map(|sha256| format!("sha256:{sha256}")))
 }
 
 async fn fetch_base(

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use crate::blocking::blocking;
 use crate::cache::{Cache, Entry};
@@ -33,7 +33,17 @@ pub struct Provisioned {
     /// How it was done.
     pub report: WorkspaceReport,
     /// Where it is used, it stays in the cache.
-    _entry: Option<Entry>,
+    entry: Option<Entry>,
+}
+
+impl Provisioned {
+    /// Whether the pristine product is still what it was when the work began, where others could have changed it.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub fn check(&self) -> Result<(), Problem> {
+        self.entry.as_ref().map_or(Ok(()), Entry::check)
+    }
 }
 
 /// How the product got into the workspace.
@@ -88,7 +98,11 @@ pub async fn provide(
         (Some(entry), Source::Pack(pack)) => (Pristine::from(pack), Some(entry.product().to_owned())),
         _ => {
             let files = is_apart.then(|| workspace.pristine());
-            (unpack(plan, files.as_ref().unwrap_or(&home), cancel).await?, files)
+            let pristine = unpack(plan, files.as_ref().unwrap_or(&home), cancel).await?;
+            if let Source::Pack(pack) = &plan.source {
+                pack.check_is(sha256)?;
+            }
+            (pristine, files)
         }
     };
     let cache = entry.as_ref().map_or(CacheUse::Off, |entry| if entry.is_old { CacheUse::Hit } else { CacheUse::Made });
@@ -103,7 +117,7 @@ pub async fn provide(
     };
     let report = WorkspaceReport { mode, cache };
     debug!(?report, "the product is in the workspace");
-    Ok(Provisioned { home: Arc::new(home), pristine, files, report, _entry: entry })
+    Ok(Provisioned { home: Arc::new(home), pristine, files, report, entry })
 }
 
 /// Whether others than the update tool want to see the product: whoever keeps the workspace, and an engine.
@@ -121,8 +135,15 @@ async fn unpack_into_cache(
     if !cache.has(sha256) && !cache.has_room_for(pack.unpacked_bytes()) {
         return Ok(None);
     }
-    let (cache, pack, sha256, cancel) = (cache.clone(), pack.clone(), sha256.to_owned(), cancel.clone());
-    blocking(move || cache.unpacked(&pack, &sha256, &cancel).map(Some)).await
+    let (kept, pack, sha256, token) = (cache.clone(), pack.clone(), sha256.to_owned(), cancel.clone());
+    match blocking(move || kept.unpacked(&pack, &sha256, &token).map(Some)).await {
+        // A damaged pack is told once more, and then as an error.
+        Err(problem) if !cache.is_wanted && !cancel.is_cancelled() => {
+            warn!("nothing is kept for later runs: {}", problem.chain().join(": "));
+            Ok(None)
+        }
+        unpacked => unpacked,
+    }
 }
 
 async fn unpack(plan: &Plan, to: &Path, cancel: &CancellationToken) -> Result<Pristine, Problem> {
@@ -182,6 +203,10 @@ impl Ways {
         }
         let failure = failure.unwrap_or_else(|| io::ErrorKind::Unsupported.into());
         let hint = match failure.kind() {
+            io::ErrorKind::StorageFull if asked == WorkspaceMode::Overlay => {
+                "make room; or raise user.max_user_namespaces and user.max_mnt_namespaces, which are used up with the same words; \
+                 or leave --workspace-mode away"
+            }
             io::ErrorKind::StorageFull => "make room, or give --workspace on a larger disk",
             _ => "leave --workspace-mode away: the cheapest way that works here is taken then",
         };

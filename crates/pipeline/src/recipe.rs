@@ -142,6 +142,7 @@ impl Recipe {
         cancel: &CancellationToken,
     ) -> Result<(BuiltImage, Guard), Problem> {
         let patched = work.map(|(_, patched)| patched);
+        let check = || check_sources(plan, digests, work.map(|(work, _)| work));
         match self {
             Self::Layers { base, placement, cache } => {
                 let key = LayerKey::new(&digests.pack, &placement.describe());
@@ -153,7 +154,7 @@ impl Recipe {
                     layers.push(hotfix_layer(product, &below, placement, plan.hotfixes.as_slice())?);
                 }
                 let image = assemble(plan, base.as_ref().clone(), placement, digests, layers);
-                let (built, guard) = destination.build(&image, &plan.tags, cancel).await?;
+                let (built, guard) = destination.build(&image, &plan.tags, check, cache.as_ref(), cancel).await?;
                 if let (Some(cache), Source::Pack(_), Some(layer)) = (cache, &plan.source, built.layers.first()) {
                     cache.note_layer(&key, layer, built.blobs.first());
                 }
@@ -166,7 +167,7 @@ impl Recipe {
                     layers.push(hotfix_layer(product, &below, &image.facts.placement, plan.hotfixes.as_slice())?);
                 }
                 let image = assemble(plan, image.base.clone(), &image.facts.placement, digests, layers);
-                destination.build(&image, &plan.tags, cancel).await
+                destination.build(&image, &plan.tags, check, cache.as_ref(), cancel).await
             }
             Self::VendorTool(engine) => {
                 let (work, _) = work.ok_or_else(credentials::missing)?;
@@ -175,7 +176,11 @@ impl Recipe {
             Self::Dockerfile(engine, recipe) => {
                 let guard = TagGuard::note(engine, &plan.tags).await?;
                 let built = recipe.build(plan, engine, digests, patched, cancel).await?;
-                if let Err(problem) = check_product(plan, engine, &built, patched).await {
+                let checked = match check() {
+                    Ok(()) => check_product(plan, engine, &built, patched).await,
+                    changed => changed,
+                };
+                if let Err(problem) = checked {
                     guard.undo(&built).await;
                     return Err(problem);
                 }
@@ -184,6 +189,14 @@ impl Recipe {
             }
         }
     }
+}
+
+/// Whether what the image was made from is still what it was when its checksum was taken.
+fn check_sources(plan: &Plan, digests: &InputDigests, work: Option<&Work<'_>>) -> Result<(), Problem> {
+    if let Source::Pack(pack) = &plan.source {
+        pack.check_is(&digests.pack)?;
+    }
+    work.map_or(Ok(()), |work| work.product.check())
 }
 
 /// The product's layer, where it is put on the base; in an image that holds the product there is one already.

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use hotfix_docker::engine::Engine;
 use serde_json::Value;
 use update_tool_sim::samples::sample_hotfixes;
@@ -17,6 +17,7 @@ use update_tool_sim::{PackBuilder, ToolBehaviour};
 const TAG: &str = "hotfix-quickstart/wso2am:4.1.0.10-hf3";
 
 fn main() -> Result<ExitCode> {
+    ensure!(std::env::args_os().len() == 1, "the quickstart takes no arguments: it makes samples and applies them");
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/quickstart");
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder)?;

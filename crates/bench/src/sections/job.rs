@@ -229,6 +229,7 @@ fn tell(chapter: &mut Chapter, backup: Backup, rounds: &Rounds) {
     chapter.table(table);
     chapter.text(limit(rounds));
     chapter.text(limit_of_tool(&by_hand, &rounds.by_hand));
+    chapter.text(cost_of_overlay(&rounds.by_hand, &rounds.warm_base_image));
     if backup == Backup::Whole {
         chapter.text(COPIES);
     }
@@ -253,6 +254,21 @@ fn limit_of_tool(by_hand: &Figures, runs: &[ByHand]) -> String {
         "No run can be quicker than the update tool, which takes {} of the script's time: one that took no other time would be {ratio} \
          times as quick as the script.",
         tool.written(seconds)
+    )
+}
+
+/// What the tool's time has to do with us.
+fn cost_of_overlay(by_hand: &[ByHand], warm: &[Applied]) -> String {
+    let (theirs, ours) = (by_hand_tool(by_hand).median(), tool_times(warm).median());
+    let own = own_shares(warm).median();
+    let shown = |time: Option<f64>| time.map_or_else(|| UNKNOWN.to_owned(), seconds);
+    let more = ours.zip(theirs).map(|(ours, theirs)| ours - theirs);
+    format!(
+        "In the workspace the tool takes {} in a warm run, in the script's folder {}: over a pristine product its first change to a \
+         file copies that file. Were the difference counted as ours, our share of a warm run on a base image would be {}.",
+        shown(ours),
+        shown(theirs),
+        shown(own.zip(more).map(|(own, more)| own + more))
     )
 }
 

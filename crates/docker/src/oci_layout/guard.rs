@@ -38,12 +38,12 @@ impl LayoutGuard {
     }
 
     pub(super) fn persist(&mut self, file: NamedTempFile, path: &Path) -> Result<()> {
-        // A blob of that name has that content: it is left alone, so that it is not removed if we fail later.
-        if path.exists() {
-            return Ok(());
-        }
+        // One that was there may be damaged, so it is replaced; but it stays if we fail later.
+        let was_there = path.exists();
         persist(file, path)?;
-        self.files.push(path.to_owned());
+        if !was_there {
+            self.files.push(path.to_owned());
+        }
         Ok(())
     }
 

@@ -20,7 +20,7 @@ use crate::{Error, Result};
 pub use guard::LayoutGuard;
 pub use read::{Labelled, open, read_labels};
 pub(crate) use write::write_single;
-pub use write::{check_target, write};
+pub use write::{DigestOfBlob, check_target, write};
 
 const INDEX: &str = "index.json";
 const LAYOUT_FILE: &str = "oci-layout";

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::json;
 use tempfile::NamedTempFile;
@@ -39,6 +40,10 @@ pub fn check_target(directory: &Path) -> Result<()> {
     }
 }
 
+/// Finds the digest (`sha256:…`) of a blob that is in a layout already: by reading it, or by knowing that nobody has changed
+/// it since that was done.
+pub type DigestOfBlob = Arc<dyn Fn(&Path) -> io::Result<String> + Send + Sync>;
+
 /// Writes `image` to the layout in `directory`, under `tags`, in place of what had these names there. It stays if the
 /// guard is told so.
 ///
@@ -48,10 +53,12 @@ pub async fn write(
     directory: &Path,
     image: &Image,
     tags: &[ImageRef],
+    digest_of_blob: DigestOfBlob,
     cancel: &CancellationToken,
 ) -> Result<(BuiltImage, LayoutGuard)> {
     let (directory, image, tags, token) = (directory.to_owned(), image.clone(), tags.to_vec(), cancel.clone());
-    let written = tokio::task::spawn_blocking(move || write_blocking(&directory, &image, &tags, &token)).await;
+    let write = move || write_blocking(&directory, &image, &tags, &digest_of_blob, &token);
+    let written = tokio::task::spawn_blocking(write).await;
     let written = written.unwrap_or_else(|error| Err(Error::Layer(error.into())));
     if cancel.is_cancelled() && written.is_err() { Err(Error::Cancelled) } else { written }
 }
@@ -60,15 +67,16 @@ fn write_blocking(
     directory: &Path,
     image: &Image,
     tags: &[ImageRef],
+    digest_of_blob: &DigestOfBlob,
     cancel: &CancellationToken,
 ) -> Result<(BuiltImage, LayoutGuard)> {
     check_target(directory)?;
     let mut added = LayoutGuard::default();
     added.create_dirs(&directory.join("blobs/sha256"))?;
-    let mut layers = copy_base(&mut added, directory, image)?;
+    let mut layers = copy_base(&mut added, directory, image, digest_of_blob)?;
     let (mut ids, mut blobs) = (Vec::new(), Vec::new());
     for layer in &image.layers {
-        let (id, blob) = match stored(directory, layer)? {
+        let (id, blob) = match stored(directory, layer, digest_of_blob)? {
             Some(stored) => stored,
             None => write_layer(&mut added, directory, layer, cancel)?,
         };
@@ -86,10 +94,20 @@ fn write_blocking(
 }
 
 /// The layer, where it is known and in the layout already.
-fn stored(directory: &Path, layer: &Layer) -> Result<Option<(LayerId, Blob)>> {
+fn stored(directory: &Path, layer: &Layer, digest_of_blob: &DigestOfBlob) -> Result<Option<(LayerId, Blob)>> {
     let Some(KnownLayer { id, blob: Some(blob) }) = &layer.known else { return Ok(None) };
-    let is_there = fs::metadata(blob_path(directory, &blob.digest)?).is_ok_and(|file| file.len() == blob.size);
+    let is_there = is_stored(directory, &blob.digest, blob.size, digest_of_blob)?;
     Ok(is_there.then(|| (id.clone(), blob.clone())))
+}
+
+/// Whether the layout has the blob, and undamaged.
+fn is_stored(directory: &Path, digest: &str, size: u64, digest_of_blob: &DigestOfBlob) -> Result<bool> {
+    let path = blob_path(directory, digest)?;
+    if !fs::metadata(&path).is_ok_and(|file| file.is_file() && file.len() == size) {
+        return Ok(false);
+    }
+    let found = digest_of_blob(&path).map_err(Error::io("read", &path))?;
+    Ok(found == digest)
 }
 
 fn write_layer(
@@ -120,7 +138,12 @@ fn blob_file(directory: &Path) -> Result<NamedTempFile> {
 }
 
 /// The base's layers as they are stored, so that they keep their compressed digests.
-fn copy_base(added: &mut LayoutGuard, directory: &Path, image: &Image) -> Result<Vec<Descriptor>> {
+fn copy_base(
+    added: &mut LayoutGuard,
+    directory: &Path,
+    image: &Image,
+    digest_of_blob: &DigestOfBlob,
+) -> Result<Vec<Descriptor>> {
     let layout = match &image.base.source {
         Source::Layout(layout) => layout,
         Source::Scratch => return Ok(Vec::new()),
@@ -130,11 +153,11 @@ fn copy_base(added: &mut LayoutGuard, directory: &Path, image: &Image) -> Result
         }
     };
     for layer in &layout.layers {
-        let from = blob_path(&layout.directory, &layer.digest)?;
-        let to = blob_path(directory, &layer.digest)?;
-        if to.exists() {
+        if is_stored(directory, &layer.digest, layer.size, digest_of_blob)? {
             continue;
         }
+        let from = blob_path(&layout.directory, &layer.digest)?;
+        let to = blob_path(directory, &layer.digest)?;
         let mut file = blob_file(directory)?;
         let mut source = fs::File::open(&from).map_err(Error::io("read", &from))?;
         let mut hashing = HashingWriter::new(&mut file);

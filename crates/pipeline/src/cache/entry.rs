@@ -48,6 +48,25 @@ impl Entry {
     pub fn product(&self) -> &Path {
         &self.product
     }
+
+    /// Whether everything in it is as it was when its use began.
+    ///
+    /// # Errors
+    /// Where something is not.
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        match scan_all(&self.product) {
+            Ok(tree) if tree == self.tree => Ok(()),
+            changed => {
+                let what =
+                    format!("the cached pack {} was changed by somebody while it was used", self.product.display());
+                let problem = Problem::new(what, "run the same command again; the pack is unpacked anew");
+                Err(match changed {
+                    Ok(_) => problem,
+                    Err(error) => problem.because(error),
+                })
+            }
+        }
+    }
 }
 
 impl Cache {
@@ -67,7 +86,7 @@ impl Cache {
             if !wait_for(&lock, SHARED, cancel).map_err(failed)? {
                 return Err(stopped());
             }
-            if let Some(tree) = self.sound(sha256) {
+            if let Some(tree) = self.sound(sha256).map_err(failed)? {
                 note_use(&lock).map_err(failed)?;
                 debug!("the pack is in the cache");
                 return Ok(Entry { product: self.entry(sha256).join(PRODUCT), tree, is_old: !is_ours, _lock: lock });
@@ -77,7 +96,7 @@ impl Cache {
                 return Err(stopped());
             }
             // Whoever had the lock may have made it meanwhile.
-            if self.sound(sha256).is_some() {
+            if self.sound(sha256).map_err(failed)?.is_some() {
                 lock.unlock().map_err(failed)?;
                 continue;
             }
@@ -107,13 +126,20 @@ impl Cache {
     }
 
     /// What is in the entry, where it is there and every file in it is as it was when it was made.
-    fn sound(&self, key: &str) -> Option<Tree> {
-        let state = self.record(key)?.state;
-        scan_all(&self.entry(key).join(PRODUCT)).ok().filter(|tree| state == state_of(tree))
+    fn sound(&self, key: &str) -> io::Result<Option<Tree>> {
+        let Some(Record { state, .. }) = self.record(key) else { return Ok(None) };
+        match scan_all(&self.entry(key).join(PRODUCT)) {
+            Ok(tree) if state == state_of(&tree) => Ok(Some(tree)),
+            // Another user's: nothing is wrong with it, but it is not for us.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
+            _ => Ok(None),
+        }
     }
 
-    /// Removes the entry, and what runs that were killed have left of it. The caller has its lock.
+    /// Removes the entry, what runs that were killed have left of it, and what is known of its layers. The caller has its
+    /// lock.
     pub(super) fn clear(&self, key: &str) -> io::Result<()> {
+        self.forget_layers(key)?;
         let unfinished = unfinished(key);
         let names = fs::read_dir(self.packs())?.map(|found| Ok(found?.file_name().to_string_lossy().into_owned()));
         let mut names = names.collect::<io::Result<Vec<String>>>()?;
@@ -125,8 +151,12 @@ impl Cache {
 
     /// An entry is gone in one step; its files follow.
     fn remove(&self, name: &str) -> io::Result<()> {
+        let path = self.packs().join(name);
+        if !path.symlink_metadata()?.is_dir() {
+            return fs::remove_file(path);
+        }
         if name.starts_with('.') {
-            return workspace::remove(&self.packs().join(name));
+            return workspace::remove(&path);
         }
         let gone = self.packs().join(unfinished(name) + "gone");
         fs::rename(self.entry(name), &gone)?;
@@ -141,7 +171,7 @@ impl Cache {
         };
         let making = tempfile::Builder::new().prefix(&unfinished(key)).tempdir_in(self.packs()).map_err(failed)?;
         let product = making.path().join(PRODUCT);
-        let made = pack.extract(&product, cancel).and_then(|()| {
+        let made = pack.extract(&product, cancel).and_then(|()| pack.check_is(key)).and_then(|()| {
             make_tools_runnable(&product)
                 .and_then(|()| write_record(&making.path().join(RECORD), &record(pack, &product)?))
                 .and_then(|()| fs::rename(making.path(), self.entry(key)))

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tracing::debug;
 
-use super::{Cache, read_record, write_record};
+use super::{Cache, read_keyed, write_keyed};
 
 /// What is known of an image.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -32,7 +32,7 @@ struct Record {
 /// As that.
 pub(crate) async fn look(cache: Option<&Cache>, image: &BaseImage, paths: &[String]) -> Result<FoundPaths> {
     let Some(file) = file_of(cache, image) else { return image.look(paths).await };
-    let known: Record = read_record(&file).unwrap_or_default();
+    let known: Record = read_keyed(&file).unwrap_or_default();
     let unknown: Vec<&String> = paths.iter().filter(|path| !known.paths.contains_key(*path)).collect();
     if !unknown.is_empty() {
         // Folders above are asked for again: below what is none, nothing can be looked for.
@@ -55,7 +55,7 @@ pub(crate) async fn look(cache: Option<&Cache>, image: &BaseImage, paths: &[Stri
 /// As that.
 pub(crate) async fn find(cache: Option<&Cache>, image: &BaseImage, ending: &str) -> Result<FoundPaths> {
     let Some(file) = file_of(cache, image) else { return image.find(ending).await };
-    if let Some(found) = read_record::<Record>(&file).and_then(|mut known| known.endings.remove(ending)) {
+    if let Some(found) = read_keyed::<Record>(&file).and_then(|mut known| known.endings.remove(ending)) {
         return Ok(found);
     }
     let found = image.find(ending).await?;
@@ -74,7 +74,7 @@ pub(crate) async fn answer<T: Serialize + DeserializeOwned, E>(
     find: impl AsyncFnOnce() -> std::result::Result<T, E>,
 ) -> std::result::Result<T, E> {
     let Some(file) = file_of(cache, image) else { return find().await };
-    let known = read_record::<Record>(&file).and_then(|mut known| known.answers.remove(question));
+    let known = read_keyed::<Record>(&file).and_then(|mut known| known.answers.remove(question));
     if let Some(answer) = known.and_then(|answer| serde_json::from_value(answer).ok()) {
         return Ok(answer);
     }
@@ -92,9 +92,9 @@ fn file_of(cache: Option<&Cache>, image: &BaseImage) -> Option<PathBuf> {
 
 /// Where two runs do so at once, one of them is forgotten, and looks again another time.
 fn remember(file: &Path, note: impl FnOnce(&mut Record)) {
-    let mut record: Record = read_record(file).unwrap_or_default();
+    let mut record: Record = read_keyed(file).unwrap_or_default();
     note(&mut record);
-    if let Err(error) = write_record(file, &record) {
+    if let Err(error) = write_keyed(file, &record) {
         debug!(%error, "what the image has is not remembered");
     }
 }

@@ -18,17 +18,17 @@ mod lock;
 mod looks;
 mod prune;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 use tracing::warn;
 
-pub(crate) use checksum::pack_sha256;
+pub(crate) use checksum::{FileState, file_sha256, sha256_of};
 pub use entry::Entry;
 pub(crate) use layers::LayerKey;
 pub(crate) use looks::{answer, find, look};
@@ -51,6 +51,8 @@ pub struct Cache {
     folder: PathBuf,
     /// Bytes that unpacked packs may take; those not used for longest go first.
     limit: u64,
+    /// Whether the user named it: then it must work.
+    pub(crate) is_wanted: bool,
 }
 
 /// Where the cache is unless the user says otherwise: `$XDG_CACHE_HOME/hotfix`, else `~/.cache/hotfix`. None where
@@ -71,18 +73,15 @@ impl Cache {
             let hint = "give --cache-dir with a folder that can be written to, or --no-cache";
             Problem::new(format!("the cache {} cannot be used", folder.display()), hint).because(error)
         };
-        let cache = Self { folder: folder.to_owned(), limit };
+        make_folder(folder).map_err(failed)?;
+        mark(folder).map_err(failed)?;
         for part in ["packs", "locks", "checksums", "layers", "looks"] {
             make_folder(&folder.join(part)).map_err(failed)?;
         }
         // Paths of it are given to programs that run elsewhere.
         let folder = folder.canonicalize().map_err(failed)?;
-        let tag = folder.join(TAG_FILE);
-        if !tag.exists() {
-            write_whole(&tag, TAG).map_err(failed)?;
-        }
         tempfile::tempfile_in(folder.join("packs")).map_err(failed)?;
-        Ok(Self { folder, ..cache })
+        Ok(Self { folder, limit, is_wanted: false })
     }
 
     /// The cache that a run asks for. One that was not named and cannot be used is done without.
@@ -92,7 +91,7 @@ impl Cache {
     pub(crate) fn for_request(request: Option<&CacheRequest>) -> Result<Option<Self>, Problem> {
         let Some(request) = request else { return Ok(None) };
         match Self::open(&request.folder, request.limit) {
-            Ok(cache) => Ok(Some(cache)),
+            Ok(cache) => Ok(Some(Self { is_wanted: request.is_wanted, ..cache })),
             Err(problem) if request.is_wanted => Err(problem),
             Err(problem) => {
                 warn!("nothing is kept for later runs: {}", problem.chain().join(": "));
@@ -116,9 +115,16 @@ impl Cache {
         true
     }
 
-    /// The cache in `folder` as it is, to be looked at; none where there is none.
-    pub fn existing(folder: &Path, limit: u64) -> Option<Self> {
-        folder.join("packs").is_dir().then(|| Self { folder: folder.to_owned(), limit })
+    /// The cache in `folder` as it is, to be looked at; none where there is nothing.
+    ///
+    /// # Errors
+    /// Where there is something else.
+    pub fn existing(folder: &Path) -> io::Result<Option<Self>> {
+        if is_empty(folder)? {
+            return Ok(None);
+        }
+        check_mark(folder)?;
+        Ok(Some(Self { folder: folder.to_owned(), limit: 0, is_wanted: true }))
     }
 
     /// Its folder.
@@ -131,17 +137,78 @@ impl Cache {
     }
 }
 
+/// Makes an empty folder a cache. One that holds other things is none: what is in a cache is removed one day.
+fn mark(folder: &Path) -> io::Result<()> {
+    if !is_empty(folder)? {
+        return check_mark(folder);
+    }
+    match File::create_new(folder.join(TAG_FILE)) {
+        // Another run was quicker.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        file => file?.write_all(TAG),
+    }
+}
+
+fn check_mark(folder: &Path) -> io::Result<()> {
+    match fs::read(folder.join(TAG_FILE)) {
+        // The other run is about to write it.
+        Ok(tag) if tag == TAG || tag.is_empty() => Ok(()),
+        Ok(_) => Err(io::Error::other("it is the cache of another program")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(io::Error::other("it holds other things, and is no cache of hotfix's"))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether there is nothing in it, or no such folder.
+fn is_empty(folder: &Path) -> io::Result<bool> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+        entries => Ok(entries?.next().transpose()?.is_none()),
+    }
+}
+
+/// A SHA-256 in hexadecimal digits: the name of an entry. Others are none of ours.
+fn is_key(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
 fn make_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// The record in `file`; none where there is none, or one that is not understood.
 fn read_record<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    // Of a pipe nobody knows when it ends.
+    if !fs::metadata(file).ok()?.is_file() {
+        return None;
+    }
     serde_json::from_slice(&fs::read(file).ok()?).ok()
 }
 
 fn write_record(file: &Path, record: &impl Serialize) -> io::Result<()> {
     write_whole(file, &serde_json::to_vec(record)?)
+}
+
+/// A record with what it is of, which its file is called by: under another name it is none.
+#[derive(Serialize, Deserialize)]
+struct Keyed<T> {
+    of: String,
+    record: T,
+}
+
+fn name_of(file: &Path) -> String {
+    file.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// As [`read_record`], of one by [`write_keyed`].
+fn read_keyed<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    read_record::<Keyed<T>>(file).filter(|keyed| keyed.of == name_of(file)).map(|keyed| keyed.record)
+}
+
+fn write_keyed(file: &Path, record: &impl Serialize) -> io::Result<()> {
+    write_record(file, &Keyed { of: name_of(file), record })
 }
 
 /// Wholly or not at all.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use tracing::{debug, info};
 
-use super::Cache;
+use super::{Cache, is_key};
 
 /// An unpacked pack, as a list shows it.
 #[derive(Debug, Clone, Serialize)]
@@ -46,8 +46,11 @@ impl Cache {
         let mut keys: Vec<String> = Vec::new();
         for found in fs::read_dir(self.packs())? {
             let name = found?.file_name().to_string_lossy().into_owned();
-            let unfinished = name.strip_prefix(".making-").and_then(|rest| rest.split('-').next());
-            keys.push(unfinished.map_or(name.clone(), str::to_owned));
+            let key = name.strip_prefix(".making-").and_then(|rest| rest.split('-').next()).unwrap_or(&name);
+            // Whatever else is there, is somebody else's.
+            if is_key(key) {
+                keys.push(key.to_owned());
+            }
         }
         keys.sort();
         keys.dedup();
@@ -92,7 +95,7 @@ impl Cache {
 
     fn shrink(&self, limit: u64, keep: Option<&str>) -> io::Result<Pruned> {
         let listed = self.list()?;
-        let mut total: u64 = listed.iter().map(|entry| entry.bytes).sum();
+        let mut total = listed.iter().fold(0, |sum: u64, entry| sum.saturating_add(entry.bytes));
         let mut pruned = Pruned::default();
         for entry in listed.into_iter().rev().filter(|entry| keep != Some(entry.sha256.as_str())) {
             let is_whole = entry.product.is_some();
@@ -105,8 +108,8 @@ impl Cache {
                 continue;
             }
             self.clear(&entry.sha256)?;
-            total -= entry.bytes;
-            pruned.bytes += entry.bytes;
+            total = total.saturating_sub(entry.bytes);
+            pruned.bytes = pruned.bytes.saturating_add(entry.bytes);
             if is_whole {
                 pruned.removed.push(entry);
             }

@@ -22,7 +22,17 @@ pub(super) fn run(cli: &Cli, command: &CacheCommand) -> u8 {
         output::error(&cli.talk, &[what], "give --cache-dir");
         return USAGE;
     };
-    let cache = Cache::existing(&folder, 0);
+    let unusable = |error: std::io::Error| {
+        let hint = "check its name and its permissions; it belongs to whoever ran hotfix with it";
+        let problem =
+            Problem::new(format!("the cache {} cannot be read or changed", folder.display()), hint).because(error);
+        output::error(&cli.talk, &problem.chain(), problem.hint());
+        UNUSABLE
+    };
+    let cache = match Cache::existing(&folder) {
+        Ok(cache) => cache,
+        Err(error) => return unusable(error),
+    };
     let answered = match (command, &cache) {
         (CacheCommand::List { .. }, Some(cache)) => cache.list().map(|list| output::answer(&cli.talk, &List(list))),
         (CacheCommand::List { .. }, None) => Ok(output::answer(&cli.talk, &List(Vec::new()))),
@@ -32,13 +42,7 @@ pub(super) fn run(cli: &Cli, command: &CacheCommand) -> u8 {
         }
         (CacheCommand::Prune { .. }, None) => Ok(output::answer(&cli.talk, &Pruned::default())),
     };
-    answered.unwrap_or_else(|error| {
-        let hint = "check its permissions; it belongs to whoever ran hotfix with it";
-        let problem =
-            Problem::new(format!("the cache {} cannot be read or changed", folder.display()), hint).because(error);
-        output::error(&cli.talk, &problem.chain(), problem.hint());
-        UNUSABLE
-    })
+    answered.unwrap_or_else(unusable)
 }
 
 #[derive(Serialize)]

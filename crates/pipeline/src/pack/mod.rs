@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde_json::Value;
 use zip::ZipArchive;
 
+use crate::cache::{FileState, sha256_of};
 use crate::step::Problem;
 
 pub(crate) use directory::stays_inside;
@@ -89,6 +90,8 @@ pub struct ProductPack {
     /// Everything in the product's folder, by path from there; folders that the zip implies are there too.
     pub nodes: Arc<BTreeMap<String, Node>>,
     entries: Entries,
+    /// Of the zip when it was opened.
+    state: FileState,
 }
 
 impl ProductPack {
@@ -99,7 +102,8 @@ impl ProductPack {
     /// `max_unpacked_size` bytes when unpacked. The problem names the entry.
     pub fn open(path: &Path, max_unpacked_size: u64) -> Result<Self, Problem> {
         let file = open_file(path)?;
-        let bytes = file.metadata().map_err(|error| unreadable(path).because(error))?.len();
+        let metadata = file.metadata().map_err(|error| unreadable(path).because(error))?;
+        let (bytes, state) = (metadata.len(), FileState::of(&metadata));
         let file = Arc::new(file);
         let mut archive = ZipArchive::new(BufReader::new(Place::new(Arc::clone(&file)))).map_err(|error| {
             let hint = "download the pack again, and compare its size and checksum with the vendor's";
@@ -112,6 +116,7 @@ impl ProductPack {
             product: Product { name: String::new(), version: String::new(), update_level: 0 },
             nodes: Arc::new(nodes),
             entries: Entries::new(file, archive.metadata()),
+            state,
         };
         pack.product = pack.identify(&folder)?;
         Ok(pack)
@@ -205,6 +210,30 @@ impl ProductPack {
     /// Where the zip is damaged there, or `out` fails.
     pub fn copy_entry(&self, index: usize, out: &mut dyn Write) -> io::Result<()> {
         self.entries.copy(index, out)
+    }
+
+    /// The zip, as it was opened: whatever gets its name meanwhile.
+    pub(crate) fn file(&self) -> &File {
+        self.entries.file()
+    }
+
+    /// Whether the zip still has the checksum `sha256`, as it had before it was read.
+    ///
+    /// # Errors
+    /// Where it has not.
+    pub(crate) fn check_is(&self, sha256: &str) -> Result<(), Problem> {
+        let hint = "let nobody write to it, and run the same command again";
+        match self.state.is_of(self.file()) {
+            Ok(true) => return Ok(()),
+            // Its name or its links changed, or its content.
+            Ok(false) => {}
+            Err(error) => return Err(unreadable(&self.path).because(error)),
+        }
+        match sha256_of(None, self.file(), &self.path) {
+            Ok(now) if now == sha256 => Ok(()),
+            Ok(_) => Err(Problem::new(format!("the pack {} was changed while it was read", self.path.display()), hint)),
+            Err(error) => Err(unreadable(&self.path).because(error)),
+        }
     }
 
     /// Bytes of all files when unpacked.

@@ -20,6 +20,11 @@ impl Entries {
         Self { file, directory }
     }
 
+    /// The zip itself.
+    pub(super) fn file(&self) -> &File {
+        &self.file
+    }
+
     /// Writes the content of entry `index` to `out`; its length and checksum are verified.
     pub(super) fn copy(&self, index: usize, out: &mut dyn Write) -> io::Result<()> {
         let mut place = Place::new(Arc::clone(&self.file));

@@ -3,6 +3,7 @@
 mod support;
 
 mod cache;
+mod cache_trust;
 mod config;
 mod config_errors;
 mod config_examples;
