@@ -37,6 +37,6 @@ impl<W: Write> Write for HashingWriter<W> {
 }
 
 /// `sha256:…` of `bytes`.
-pub(crate) fn digest_of(bytes: &[u8]) -> String {
+pub fn digest_of(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }

@@ -4,6 +4,7 @@
 //! code, go [into an engine](load) or into an [OCI layout](oci_layout), so both hold the same diff ids. This crate has
 //! never heard of hotfixes.
 
+mod artifact;
 pub mod auth;
 pub mod base;
 pub mod build;
@@ -12,6 +13,7 @@ mod certificates;
 mod connection;
 mod container;
 mod context;
+pub mod copy;
 mod credential_helper;
 mod endpoint;
 pub mod engine;
@@ -19,7 +21,7 @@ pub mod error;
 pub mod fetch;
 pub mod folder;
 mod gzip;
-mod hashing;
+pub mod hashing;
 pub mod image;
 pub mod layer;
 pub mod load;
@@ -30,9 +32,10 @@ pub mod push;
 pub mod reference;
 pub mod registry;
 pub mod registry_tag;
-mod repository;
+pub mod repository;
 pub mod rewrite;
 mod ssh;
+mod tags;
 mod tls;
 mod token;
 mod transport;

@@ -57,6 +57,11 @@ impl ImageRef {
         self.digest.as_deref()
     }
 
+    /// Whether `other` is in another repository of the same registry.
+    pub(crate) fn is_beside(&self, other: &Self) -> bool {
+        self.registry() == other.registry() && self.repository() != other.repository()
+    }
+
     /// What it is called in its repository: the digest where it has one, else the tag.
     pub(crate) fn tag_or_digest(&self) -> &str {
         self.digest().or(self.tag()).unwrap_or("latest")

@@ -1,10 +1,7 @@
 //! A tag in its registry, noted and put back: for undoing a push of several tags of which a later one failed.
 
-use serde_json::Value;
-
 use crate::Result;
 use crate::auth::Credentials;
-use crate::oci_layout::MANIFEST_TYPE;
 use crate::reference::ImageRef;
 use crate::repository::{RawManifest, Repository};
 use crate::transport::Access;
@@ -42,14 +39,7 @@ impl TagState {
         let Some(manifest) = &self.manifest else { return Ok(false) };
         let repository = Repository::open(&self.reference, &self.credentials, Access::Push, &[]).await?;
         let name = self.reference.tag_or_digest();
-        repository.put_manifest(name, &media_type(manifest), manifest.bytes.clone()).await?;
+        repository.put_manifest(name, &manifest.kind(), manifest.bytes.clone()).await?;
         Ok(true)
     }
-}
-
-/// What the manifest says that it is, else what the registry said.
-fn media_type(manifest: &RawManifest) -> String {
-    let content: Value = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
-    let said = Some(manifest.media_type.as_str()).filter(|said| said.ends_with("json"));
-    content["mediaType"].as_str().or(said).unwrap_or(MANIFEST_TYPE).to_owned()
 }

@@ -4,37 +4,52 @@
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use serde_json::Value;
 use tracing::debug;
 
 use crate::auth::Credentials;
 use crate::hashing::digest_of;
-use crate::oci_layout::{INDEX_TYPE, MANIFEST_TYPE};
+use crate::oci_layout::MANIFEST_TYPE;
 use crate::reference::ImageRef;
 use crate::token::Authorization;
-use crate::transport::{self, Access, READ_LIMIT, is_loopback, lost, refused, unexpected};
+use crate::transport::{self, READ_LIMIT, is_loopback, lost, refused, unexpected};
 use crate::{Error, Result};
+
+pub use crate::transport::Access;
 
 /// Docker's name for an index of images for several platforms.
 pub(crate) const DOCKER_INDEX_TYPE: &str = "application/vnd.docker.distribution.manifest.list.v2+json";
-const DOCKER_MANIFEST_TYPE: &str = "application/vnd.docker.distribution.manifest.v2+json";
-const DIGEST: &str = "docker-content-digest";
+/// Every kind of manifest that is understood here, as a registry is asked for them.
+pub(crate) const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
+     application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json, \
+     application/vnd.docker.distribution.manifest.list.v2+json";
+pub(crate) const DIGEST: &str = "docker-content-digest";
 /// Registries refuse larger ones; ours are a few kilobytes.
 const LARGEST_MANIFEST: usize = 4 << 20;
 
 /// A manifest or an index as the registry has it.
 #[derive(Debug, Clone)]
-pub(crate) struct RawManifest {
+pub struct RawManifest {
     /// The bytes that the digest is of.
-    pub(crate) bytes: Bytes,
+    pub bytes: Bytes,
     /// What they are.
-    pub(crate) media_type: String,
+    pub media_type: String,
     /// `sha256:…`.
-    pub(crate) digest: String,
+    pub digest: String,
+}
+
+impl RawManifest {
+    /// What it says that it is, else what the registry said.
+    pub fn kind(&self) -> String {
+        let content: Value = serde_json::from_slice(&self.bytes).unwrap_or_default();
+        let said = Some(self.media_type.as_str()).filter(|said| said.ends_with("json"));
+        content["mediaType"].as_str().or(said).unwrap_or(MANIFEST_TYPE).to_owned()
+    }
 }
 
 /// The beginning of an upload.
 #[derive(Debug)]
-pub(crate) enum Upload {
+pub enum Upload {
     /// There is nothing to send: another repository had it.
     Mounted,
     /// The bytes go there.
@@ -43,10 +58,10 @@ pub(crate) enum Upload {
 
 /// A repository of a registry that has answered, as one user sees it.
 #[derive(Debug)]
-pub(crate) struct Repository {
+pub struct Repository {
     reference: ImageRef,
     access: Access,
-    http: Client,
+    pub(crate) http: Client,
     /// For what is sent: an answer comes only after the last byte, however long that takes.
     patient: Client,
     url: Url,
@@ -59,7 +74,7 @@ impl Repository {
     ///
     /// # Errors
     /// [`Error::RegistryUnreachable`], [`Error::Untrusted`] or [`Error::Certificate`].
-    pub(crate) async fn open(
+    pub async fn open(
         reference: &ImageRef,
         credentials: &Credentials,
         access: Access,
@@ -81,16 +96,15 @@ impl Repository {
     }
 
     /// The reference whose repository this is.
-    pub(crate) fn reference(&self) -> &ImageRef {
+    pub fn reference(&self) -> &ImageRef {
         &self.reference
     }
 
     /// The manifest or index called `name`, a tag or a digest; `None` where there is none.
-    pub(crate) async fn manifest(&self, name: &str) -> Result<Option<RawManifest>> {
+    pub async fn manifest(&self, name: &str) -> Result<Option<RawManifest>> {
         let action = format!("give the manifest {name} of {}", self.reference.repository());
-        let accepted = [MANIFEST_TYPE, DOCKER_MANIFEST_TYPE, INDEX_TYPE, DOCKER_INDEX_TYPE].join(", ");
         let mut answer =
-            self.send(self.http.get(self.at(&format!("manifests/{name}"))).header(ACCEPT, accepted)).await?;
+            self.send(self.http.get(self.at(&format!("manifests/{name}"))).header(ACCEPT, ACCEPTED)).await?;
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),
@@ -114,7 +128,7 @@ impl Repository {
     }
 
     /// Makes `name` name this manifest; returns the digest by which the registry knows it.
-    pub(crate) async fn put_manifest(&self, name: &str, media_type: &str, bytes: Bytes) -> Result<String> {
+    pub async fn put_manifest(&self, name: &str, media_type: &str, bytes: Bytes) -> Result<String> {
         let action = format!("take the manifest of {}", self.reference);
         let url = self.at(&format!("manifests/{name}"));
         let answer = self.send(self.http.put(url.clone()).header(CONTENT_TYPE, media_type).body(bytes)).await?;
@@ -130,7 +144,7 @@ impl Repository {
     }
 
     /// Whether the repository has the blob.
-    pub(crate) async fn has_blob(&self, digest: &str) -> Result<bool> {
+    pub async fn has_blob(&self, digest: &str) -> Result<bool> {
         let answer = self.send(self.http.head(self.at(&format!("blobs/{digest}")))).await?;
         match answer.status() {
             StatusCode::OK => Ok(true),
@@ -187,13 +201,13 @@ impl Repository {
         debug!(status = ?answer.map(|answer| answer.status()), "upload called off");
     }
 
-    fn at(&self, path: &str) -> Url {
+    pub(crate) fn at(&self, path: &str) -> Url {
         let mut url = self.url.clone();
         url.set_path(&format!("{}{path}", self.url.path()));
         url
     }
 
-    async fn send(&self, request: RequestBuilder) -> Result<Response> {
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response> {
         self.authorization.apply(request).await?.send().await.map_err(|error| self.lost(error))
     }
 
@@ -209,7 +223,7 @@ impl Repository {
         lost(self.reference.registry(), error)
     }
 
-    async fn refused(&self, action: &str, answer: Response) -> Error {
+    pub(crate) async fn refused(&self, action: &str, answer: Response) -> Error {
         refused(&self.reference, self.access, action, answer).await
     }
 }
@@ -228,6 +242,6 @@ async fn greet(http: &Client, host: &str) -> Result<(&'static str, HeaderMap)> {
     }
 }
 
-fn text(headers: &HeaderMap, name: &str) -> String {
+pub(crate) fn text(headers: &HeaderMap, name: &str) -> String {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }

@@ -66,7 +66,7 @@ fn certificate_error(error: &(dyn std::error::Error + 'static)) -> Option<String
 
 /// What is wanted of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
+pub enum Access {
     /// To read.
     Pull,
     /// To read and write.

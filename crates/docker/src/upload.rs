@@ -50,7 +50,7 @@ pub async fn upload(
     let bytes = Bytes::from(std::fs::read(&path).map_err(Error::io("read", &path))?);
     let manifest: Manifest = serde_json::from_slice(&bytes)
         .map_err(|error| Error::Layout { path: image.directory.to_owned(), reason: error.to_string() })?;
-    let source = elsewhere.iter().copied().find(|other| is_beside(other, reference)).map(ImageRef::repository);
+    let source = elsewhere.iter().copied().find(|other| other.is_beside(reference)).map(ImageRef::repository);
     let others: Vec<&str> = source.into_iter().collect();
     let repository = Repository::open(reference, credentials, Access::Push, &others).await?;
     let mut blobs: Vec<&Descriptor> = manifest.layers.iter().chain([&manifest.config]).collect();
@@ -67,11 +67,6 @@ pub async fn upload(
     }
     let reason = format!("it took {} and says that it has '{digest}'", image.digest);
     Err(unexpected(reference, &format!("take {reference}"), reason))
-}
-
-/// Another repository of the same registry.
-fn is_beside(other: &ImageRef, reference: &ImageRef) -> bool {
-    other.registry() == reference.registry() && other.repository() != reference.repository()
 }
 
 struct Sender<'a> {

@@ -12,6 +12,7 @@ use hotfix_docker::base::Platform;
 use secrecy::SecretString;
 
 use super::cache_args::{CacheCommand, CacheOptions};
+use super::env_args::EnvCommand;
 use crate::credentials::{CredentialSources, PASSWORD_VARIABLE, USERNAME_VARIABLE};
 use crate::plan::DEFAULT_BASE_IMAGE;
 use crate::request::{Output, Owner, Request, ToolCredentials, WorkspaceMode};
@@ -40,7 +41,8 @@ Exit codes:
    2  wrong usage                      8  the image or the engine
    3  this machine is not supported    9  the push
    4  the inputs or the pack          10  a step ran out of time
-   5  the sequence of hotfixes       130, 143  interrupted";
+   5  the sequence of hotfixes       11  a checked condition does not hold
+                                    130, 143  interrupted";
 
 /// How to talk.
 #[derive(Debug, Args)]
@@ -109,6 +111,9 @@ pub enum Command {
     /// Unpacked packs that are kept to be used again
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Environments: which hotfixes are where, by the registry alone
+    #[command(subcommand)]
+    Env(EnvCommand),
 }
 
 /// `hotfix apply`.

@@ -4,6 +4,8 @@ mod args;
 mod cache;
 mod cache_args;
 mod config;
+mod env;
+mod env_args;
 mod output;
 
 use std::ffi::OsString;
@@ -95,6 +97,7 @@ async fn dispatch(cli: &Cli) -> u8 {
         Command::Plan { run } => plan(cli, run.request()).await,
         Command::Inspect { image } => show(cli, image).await,
         Command::Cache(command) => cache::run(cli, command),
+        Command::Env(command) => env::run(cli, command).await,
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn start_logging(talk: &Talk) {
         .with_default(LevelFilter::WARN)
         // It logs as an error what we report with what to do about it.
         .with_target("rustls_platform_verifier", LevelFilter::OFF)
-        .with_targets([("hotfix_pipeline", level), ("hotfix_docker", level)]);
+        .with_targets([("hotfix_pipeline", level), ("hotfix_docker", level), ("hotfix_environments", level)]);
     let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(use_color(talk)).with_target(false);
     let registry = tracing_subscriber::registry().with(filter);
     // Set already where a test or an example has done so.

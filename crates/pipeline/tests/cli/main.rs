@@ -15,6 +15,8 @@ mod docs;
 mod engine;
 mod engines;
 mod engines_page;
+mod env;
+mod env_promote;
 mod from_image;
 mod full_size;
 mod inputs;

@@ -134,7 +134,7 @@ fn given(path: &[&str], matches: &ArgMatches) -> BTreeSet<String> {
     let is_image = |pack: &PathBuf| pack.to_str().is_some_and(|pack| pack.starts_with(IMAGE_PREFIX));
     let pack = matches.try_get_one::<PathBuf>("pack").ok().flatten();
     let from_image = pack.is_some_and(is_image).then(|| "from-image".to_owned());
-    given.filter_map(options::setting_name).map(str::to_owned).chain(from_image).collect()
+    given.filter_map(|arg| options::setting_name(path, arg)).map(str::to_owned).chain(from_image).collect()
 }
 
 /// Settings from everywhere, the stronger first, and what is wrong with others.

@@ -10,6 +10,8 @@ use super::super::args::Cli;
 
 /// Options that are no settings: they end the run, or say where the settings are.
 const NO_SETTINGS: [&str; 3] = ["help", "version", "config"];
+/// The command whose options are mostly no settings.
+const ENVIRONMENTS: &str = "env";
 /// How alike two names must be for one to be meant by the other: half of the letters.
 const ALIKE: f64 = 0.5;
 
@@ -21,6 +23,7 @@ pub(super) struct Options {
 
 /// A command, as it is and without what an option asks of others.
 struct Definition {
+    path: Vec<String>,
     strict: Command,
     lenient: Command,
 }
@@ -48,15 +51,17 @@ impl Options {
         let strict = commands(Cli::command());
         let lenient = commands(with_each_option(Cli::command(), |arg| arg.required(false).conflicts_with(none())));
         let pairs = strict.into_iter().zip(lenient);
-        let mut commands: Vec<(bool, Definition)> =
-            pairs.map(|((at, strict), (_, lenient))| (at != path, Definition { strict, lenient })).collect();
+        let definition = |((at, strict), (_, lenient)): ((Vec<String>, _), (_, _))| {
+            (at != path, Definition { path: at, strict, lenient })
+        };
+        let mut commands: Vec<(bool, Definition)> = pairs.map(definition).collect();
         commands.sort_by_key(|(other, _)| *other);
         Self { commands: commands.into_iter().map(|(_, definition)| definition).collect() }
     }
 
     /// All names.
     pub(super) fn names(&self) -> BTreeSet<&str> {
-        self.commands.iter().flat_map(|definition| definition.strict.get_arguments()).filter_map(setting_name).collect()
+        self.commands.iter().flat_map(Definition::settings).map(|(name, _)| name).collect()
     }
 
     /// Whether the command of this run has the option.
@@ -138,14 +143,21 @@ impl Options {
 }
 
 impl Definition {
+    fn settings(&self) -> impl Iterator<Item = (&str, &Arg)> {
+        self.strict.get_arguments().filter_map(|arg| Some((setting_name(&self.path, arg)?, arg)))
+    }
+
     fn option(&self, name: &str) -> Option<&Arg> {
-        self.strict.get_arguments().find(|arg| setting_name(arg) == Some(name))
+        self.settings().find(|(setting, _)| *setting == name).map(|(_, arg)| arg)
     }
 }
 
-/// The long name of an option that can be set.
-pub(super) fn setting_name(arg: &Arg) -> Option<&str> {
-    arg.get_long().filter(|name| !NO_SETTINGS.contains(name))
+/// The long name of an option of the command at `path` that can be set. With environments, what is done to which is said
+/// each time, and its options are named as others' are; where and how is in those with a heading.
+pub(super) fn setting_name<'a>(path: &[impl AsRef<str>], arg: &'a Arg) -> Option<&'a str> {
+    let is_of_environments = path.first().is_some_and(|command| command.as_ref() == ENVIRONMENTS);
+    let is_setting = !is_of_environments || arg.get_help_heading().is_some();
+    arg.get_long().filter(|name| is_setting && !NO_SETTINGS.contains(name))
 }
 
 /// `base-image` of `--base-image <REF>`.

@@ -2,6 +2,7 @@
 
 pub mod authority;
 pub mod engine;
+pub mod estate;
 pub mod http;
 pub mod layout;
 pub mod podman;

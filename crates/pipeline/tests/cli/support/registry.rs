@@ -122,6 +122,15 @@ impl Registry {
         serde_json::from_slice(&fs::read(path).expect("it is there")).expect("JSON")
     }
 
+    /// The content of an artifact that a tag names.
+    pub fn artifact(&self, repository: &str, tag: &str) -> String {
+        let manifest = self.manifest(&self.digest_of(repository, tag));
+        let digest = manifest["layers"][0]["digest"].as_str().expect("a digest");
+        let hash = digest.strip_prefix("sha256:").expect("a digest");
+        let blobs = self.folder.path().join("data/docker/registry/v2/blobs/sha256");
+        fs::read_to_string(blobs.join(&hash[..2]).join(hash).join("data")).expect("it is there")
+    }
+
     /// Uploads that were begun and neither finished nor called off.
     pub fn open_uploads(&self, repository: &str) -> usize {
         let uploads = self.folder.path().join("data/docker/registry/v2/repositories").join(repository).join("_uploads");

@@ -307,13 +307,20 @@ impl<'a> Run<'a> {
     /// Exit code, one line that starts with `error:` and the step, something to do next, and nothing left behind.
     #[track_caller]
     pub fn fails(self, code: i32, step: &str) -> Self {
+        let run = self.fails_with(code);
+        assert!(run.stderr.contains(&format!("error: {step}: ")), "{}", run.stderr);
+        run.leaves_nothing()
+    }
+
+    /// For what has no steps.
+    #[track_caller]
+    pub fn fails_with(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}{}", self.stdout, self.stderr);
-        let errors: Vec<&str> = self.stderr.lines().filter(|line| line.starts_with("error:")).collect();
-        assert_eq!(errors.len(), 1, "{}", self.stderr);
-        assert!(errors[0].starts_with(&format!("error: {step}: ")), "{}", self.stderr);
+        let errors = self.stderr.lines().filter(|line| line.starts_with("error:")).count();
+        assert_eq!(errors, 1, "{}", self.stderr);
         assert!(self.stderr.lines().any(|line| line.starts_with("  next: ")), "{}", self.stderr);
         assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
-        self.leaves_nothing()
+        self
     }
 
     #[track_caller]

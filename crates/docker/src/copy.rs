@@ -1,0 +1,104 @@
+//! An image from one repository to another, as it is: what the target has is not sent, what is in the same registry is taken
+//! from there, and the rest goes through us, a piece at a time.
+
+use futures_util::{StreamExt, TryStreamExt};
+use reqwest::Body;
+use serde_json::Value;
+use tracing::{debug, info};
+
+use crate::oci_layout::Descriptor;
+use crate::repository::{RawManifest, Repository, Upload};
+use crate::transport::unexpected;
+use crate::{Error, Result};
+
+/// Blobs that are on their way at one time.
+const AT_ONCE: usize = 3;
+/// An index names manifests, and nothing names an index of indexes.
+const DEEPEST: usize = 2;
+
+/// Copies the image or index `digest` and everything that it names from one repository to another; no tag is touched. Returns
+/// its manifest.
+///
+/// # Errors
+/// [`Error::NotInRegistry`] where the source has no such image; [`Error::Denied`], [`Error::RegistryUnreachable`],
+/// [`Error::Untrusted`] or [`Error::Registry`] of either side.
+pub async fn copy(from: &Repository, to: &Repository, digest: &str) -> Result<RawManifest> {
+    let source = from.reference();
+    let copying = Copying { from, to, beside: source.is_beside(to.reference()).then(|| source.repository()) };
+    copying.manifest(digest, DEEPEST).await
+}
+
+struct Copying<'a> {
+    from: &'a Repository,
+    to: &'a Repository,
+    /// The repository that blobs can be taken from within the registry.
+    beside: Option<&'a str>,
+}
+
+impl Copying<'_> {
+    async fn manifest(&self, digest: &str, depth: usize) -> Result<RawManifest> {
+        let source = self.from.reference();
+        let manifest = self.from.manifest(digest).await?.ok_or_else(|| Error::NotInRegistry {
+            registry: source.registry().to_owned(),
+            image: format!("{}@{digest}", source.repository()),
+        })?;
+        if self.to.digest(digest).await?.is_some() {
+            debug!(digest, "the target has it");
+            return Ok(manifest);
+        }
+        let parsed: Value = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
+        let unreadable = |reason: &str| unexpected(source, &format!("give {digest}"), reason);
+        let list = |key: &str| -> Result<Vec<Descriptor>> {
+            let list = parsed.get(key).cloned().unwrap_or_else(|| Value::Array(Vec::new()));
+            serde_json::from_value(list).map_err(|error| unreadable(&error.to_string()))
+        };
+        for inner in list("manifests")? {
+            if depth == 0 {
+                return Err(unreadable("it is an index of indexes"));
+            }
+            Box::pin(self.manifest(&inner.digest, depth - 1)).await?;
+        }
+        let config = parsed.get("config").cloned().map(serde_json::from_value).transpose();
+        let config: Option<Descriptor> = config.map_err(|error| unreadable(&error.to_string()))?;
+        let mut blobs: Vec<Descriptor> = list("layers")?.into_iter().chain(config).collect();
+        blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
+        blobs.dedup_by(|a, b| a.digest == b.digest);
+        futures_util::stream::iter(blobs.iter().map(|blob| self.blob(blob)))
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        let named = self.to.put_manifest(digest, &manifest.kind(), manifest.bytes.clone()).await?;
+        if named != digest {
+            let reason = format!("it took {digest} and says that it has '{named}'");
+            return Err(unexpected(self.to.reference(), &format!("take {digest}"), reason));
+        }
+        Ok(manifest)
+    }
+
+    async fn blob(&self, blob: &Descriptor) -> Result<()> {
+        if self.to.has_blob(&blob.digest).await? {
+            return Ok(());
+        }
+        match self.begin(&blob.digest).await? {
+            Upload::Mounted => debug!(digest = blob.digest, "taken from the repository beside it"),
+            Upload::To(url) => {
+                info!("copying {} ({} bytes)", blob.digest, blob.size);
+                let answer = self.from.blob(&blob.digest).await?;
+                let body = Body::wrap_stream(answer.bytes_stream());
+                self.to.finish_upload(url, &blob.digest, blob.size, body).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A registry that knows nothing of mounting is asked again without.
+    async fn begin(&self, digest: &str) -> Result<Upload> {
+        if let Some(beside) = self.beside {
+            match self.to.begin_upload(Some((digest, beside))).await {
+                Ok(upload) => return Ok(upload),
+                Err(error) => debug!(error = &error as &dyn std::error::Error, "not taken from {beside}"),
+            }
+        }
+        self.to.begin_upload(None).await
+    }
+}

@@ -1,0 +1,92 @@
+//! What a repository's tags name, and which there are.
+
+use http::header::{ACCEPT, LINK};
+use reqwest::StatusCode;
+use serde::Deserialize;
+
+use crate::Result;
+use crate::repository::{ACCEPTED, DIGEST, Repository, text};
+use crate::transport::unexpected;
+
+/// No more pages than this are read: a registry that repeats itself is no reason to hang.
+const MOST_PAGES: usize = 10_000;
+
+#[derive(Deserialize)]
+struct Page {
+    /// Null where there are none.
+    #[serde(default)]
+    tags: Option<Vec<String>>,
+}
+
+impl Repository {
+    /// The digest of what `name` names, asked for without reading it; `None` where there is nothing.
+    ///
+    /// # Errors
+    /// [`crate::Error::Denied`], [`crate::Error::RegistryUnreachable`] or [`crate::Error::Registry`].
+    pub async fn digest(&self, name: &str) -> Result<Option<String>> {
+        let answer = self.send(self.http.head(self.at(&format!("manifests/{name}"))).header(ACCEPT, ACCEPTED)).await?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            _ => {
+                return Err(self
+                    .refused(&format!("say what {name} is in {}", self.reference().repository()), answer)
+                    .await);
+            }
+        }
+        match text(answer.headers(), DIGEST) {
+            // The header is no must.
+            digest if digest.is_empty() => Ok(self.manifest(name).await?.map(|manifest| manifest.digest)),
+            digest => Ok(Some(digest)),
+        }
+    }
+
+    /// All tags of the repository; none where there is no such repository.
+    ///
+    /// # Errors
+    /// As [`Repository::digest`].
+    pub async fn tags(&self) -> Result<Vec<String>> {
+        let action = format!("list the tags of {}", self.reference().repository());
+        let mut url = self.at("tags/list");
+        let mut tags = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let answer = self.send(self.http.get(url.clone())).await?;
+            match answer.status() {
+                StatusCode::OK => {}
+                StatusCode::NOT_FOUND => return Ok(tags),
+                _ => return Err(self.refused(&action, answer).await),
+            }
+            let next = next_page(&text(answer.headers(), LINK.as_str())).map(|next| answer.url().join(&next));
+            let bytes = answer.bytes().await.map_err(|error| self.lost(error))?;
+            let page: Page = serde_json::from_slice(&bytes)
+                .map_err(|error| unexpected(self.reference(), &action, error.to_string()))?;
+            tags.extend(page.tags.unwrap_or_default());
+            match next {
+                // Our credentials are for this registry.
+                Some(Ok(next)) if next.origin() == url.origin() && next != url => url = next,
+                _ => return Ok(tags),
+            }
+        }
+        Err(unexpected(self.reference(), &action, "its list has no end"))
+    }
+}
+
+/// The address in `<address>; rel="next"`.
+fn next_page(link: &str) -> Option<String> {
+    let (address, relation) = link.strip_prefix('<')?.split_once('>')?;
+    relation.to_ascii_lowercase().contains("rel=\"next\"").then(|| address.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_page_is_found() {
+        let address = "/v2/a/tags/list?last=x&n=100";
+        assert_eq!(next_page(&format!("<{address}>; rel=\"next\"")), Some(address.to_owned()));
+        for other in ["", "nonsense", "<x>; rel=\"prev\"", "<x"] {
+            assert_eq!(next_page(other), None, "{other}");
+        }
+    }
+}

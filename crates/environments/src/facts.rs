@@ -1,0 +1,55 @@
+//! What the ledger says, by what is asked of it.
+
+use std::collections::BTreeMap;
+
+use crate::hotfix_id::HotfixId;
+use crate::ledger::{Act, Record};
+
+/// The ledger's records, the oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    records: Vec<Record>,
+    fixed_in: BTreeMap<HotfixId, u32>,
+}
+
+impl Facts {
+    /// From the records of a ledger, in their order.
+    pub fn new(records: Vec<Record>) -> Self {
+        let mut fixed_in = BTreeMap::new();
+        for record in &records {
+            if let Act::FixedIn { hotfix, level } = &record.act {
+                // Who says it last, says it for good: the vendor can have been wrong before.
+                fixed_in.insert(hotfix.clone(), *level);
+            }
+        }
+        Self { records, fixed_in }
+    }
+
+    /// All of them.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// The update level from which on the product holds the fix.
+    pub fn fixed_in(&self, hotfix: &HotfixId) -> Option<u32> {
+        self.fixed_in.get(hotfix).copied()
+    }
+
+    /// Hotfixes of which somebody said that.
+    pub fn fixed(&self) -> impl Iterator<Item = &HotfixId> {
+        self.fixed_in.keys()
+    }
+
+    /// Whether somebody called it solved.
+    pub fn is_solved(&self, hotfix: &HotfixId) -> bool {
+        self.records.iter().any(|record| matches!(&record.act, Act::Solved { hotfix: solved, .. } if solved == hotfix))
+    }
+
+    /// The record by which an environment came to run what it runs, where it was one of ours.
+    pub fn arrival(&self, environment: &str, digest: &str) -> Option<&Record> {
+        let is_move = |record: &&Record| record.moved().is_some_and(|moved| moved.environment == environment);
+        let last = self.records.iter().rev().find(is_move)?;
+        // Else somebody has moved the tag since who keeps no ledger.
+        last.moved().filter(|moved| moved.digest == digest).map(|_| last)
+    }
+}

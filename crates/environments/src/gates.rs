@@ -1,0 +1,152 @@
+//! Whether an image may get into an environment.
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::facts::Facts;
+use crate::ledger::{Act, Outcome, Record};
+use crate::settings::Gate;
+
+/// What keeps the image `digest`, which comes from the environment `source` (from outside, where there is none), from passing
+/// `gate` at the time `now`. Nothing, where it may.
+pub fn closed(gate: &Gate, facts: &Facts, source: Option<&str>, digest: &str, now: Timestamp) -> Vec<String> {
+    let about: Vec<&Record> = facts.records().iter().filter(|record| subject(record) == Some(digest)).collect();
+    let mut reasons = Vec::new();
+    let rejection = about.iter().rposition(|record| matches!(record.act, Act::Rejected { .. }));
+    // What was said before a rejection is no longer said.
+    let since = &about[rejection.map_or(0, |position| position + 1)..];
+    let approvals: BTreeSet<&str> = since
+        .iter()
+        .filter(|record| matches!(record.act, Act::Approved { .. }))
+        .map(|record| record.actor.name.as_str())
+        .collect();
+    if let Some(position) = rejection.filter(|_| approvals.is_empty())
+        && let Act::Rejected { reason, .. } = &about[position].act
+    {
+        reasons.push(format!("{} rejected it: {reason}", about[position].actor.name));
+    }
+    if gate.verified {
+        let last = about.iter().rev().find_map(|record| match &record.act {
+            Act::Verified { result, environment, .. } if source.is_none_or(|source| source == environment) => {
+                Some(*result)
+            }
+            _ => None,
+        });
+        let place = source.unwrap_or("any environment");
+        match last {
+            Some(Outcome::Pass) => {}
+            Some(Outcome::Fail) => reasons.push(format!("its tests in {place} failed")),
+            None => reasons.push(format!("it was not verified in {place}")),
+        }
+    }
+    if !gate.soak.is_zero() {
+        let soak = SignedDuration::try_from(gate.soak).unwrap_or(SignedDuration::MAX);
+        let arrival = source.and_then(|source| facts.arrival(source, digest));
+        match arrival.map(|record| now.duration_since(record.time)) {
+            Some(age) if age >= soak => {}
+            Some(age) => {
+                let age = SignedDuration::from_secs(age.as_secs());
+                reasons.push(format!(
+                    "it has been in {} for {age:#}, and {soak:#} are asked for",
+                    source.unwrap_or_default()
+                ));
+            }
+            None => {
+                reasons.push(format!("since when it has been in {} is not known", source.unwrap_or("an environment")))
+            }
+        }
+    }
+    if (approvals.len() as u64) < u64::from(gate.approvals) {
+        reasons.push(format!("{} of {} approvals are there", approvals.len(), gate.approvals));
+    }
+    reasons
+}
+
+/// The image that a record is an opinion of.
+fn subject(record: &Record) -> Option<&str> {
+    match &record.act {
+        Act::Verified { digest, .. } | Act::Approved { digest, .. } | Act::Rejected { digest, .. } => Some(digest),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::ledger::{Actor, Declared, Move};
+
+    fn record(name: &str, act: Act) -> Record {
+        Record::new(Actor { name: name.to_owned(), declared_by: Declared::Option, run: None }, act)
+    }
+
+    fn approved(name: &str) -> Record {
+        record(
+            name,
+            Act::Approved { environment: "preprod".to_owned(), digest: "d".to_owned(), reason: "x".to_owned() },
+        )
+    }
+
+    fn rejected(name: &str) -> Record {
+        record(
+            name,
+            Act::Rejected { environment: "preprod".to_owned(), digest: "d".to_owned(), reason: "slow".to_owned() },
+        )
+    }
+
+    fn verified(environment: &str, result: Outcome) -> Record {
+        record("ci", Act::Verified { environment: environment.to_owned(), digest: "d".to_owned(), result })
+    }
+
+    fn reasons(gate: &Gate, records: Vec<Record>) -> Vec<String> {
+        closed(gate, &Facts::new(records), Some("preprod"), "d", Timestamp::now())
+    }
+
+    #[test]
+    fn an_open_gate_lets_all_in_but_what_was_rejected() {
+        let gate = Gate::default();
+        assert_eq!(reasons(&gate, Vec::new()), [""; 0]);
+        assert_eq!(reasons(&gate, vec![approved("ann"), rejected("bob")]), ["bob rejected it: slow"]);
+        assert_eq!(reasons(&gate, vec![rejected("bob"), approved("ann")]), [""; 0]);
+    }
+
+    #[test]
+    fn the_last_tests_where_it_comes_from_count() {
+        let gate = Gate { verified: true, ..Gate::default() };
+        let (pass, fail) = (verified("preprod", Outcome::Pass), verified("preprod", Outcome::Fail));
+        assert_eq!(reasons(&gate, Vec::new()), ["it was not verified in preprod"]);
+        assert_eq!(reasons(&gate, vec![verified("qa", Outcome::Pass)]), ["it was not verified in preprod"]);
+        assert_eq!(reasons(&gate, vec![fail.clone(), pass.clone()]), [""; 0]);
+        assert_eq!(reasons(&gate, vec![pass, fail]), ["its tests in preprod failed"]);
+    }
+
+    #[test]
+    fn approvals_are_of_so_many_people_since_the_last_rejection() {
+        let gate = Gate { approvals: 2, ..Gate::default() };
+        assert_eq!(reasons(&gate, vec![approved("ann"), approved("ann")]), ["1 of 2 approvals are there"]);
+        assert_eq!(reasons(&gate, vec![approved("ann"), approved("bob")]), [""; 0]);
+        let again = vec![approved("ann"), rejected("bob"), approved("bob")];
+        assert_eq!(reasons(&gate, again), ["1 of 2 approvals are there"]);
+    }
+
+    #[test]
+    fn it_has_been_there_for_long_enough() {
+        let gate = Gate { soak: Duration::from_secs(3600), ..Gate::default() };
+        let moved = Move {
+            environment: "preprod".to_owned(),
+            from: None,
+            digest: "d".to_owned(),
+            replaced: None,
+            version_tag: None,
+        };
+        let arrival = record("ci", Act::Promoted(moved));
+        let facts = Facts::new(vec![arrival.clone()]);
+        let after = |seconds| arrival.time + SignedDuration::from_secs(seconds);
+        assert_eq!(closed(&gate, &facts, Some("preprod"), "d", after(3600)), [""; 0]);
+        let early = closed(&gate, &facts, Some("preprod"), "d", after(60));
+        assert_eq!(early, ["it has been in preprod for 1m, and 1h are asked for"]);
+        assert_eq!(reasons(&gate, Vec::new()), ["since when it has been in preprod is not known"]);
+    }
+}

@@ -1,0 +1,130 @@
+//! What tags of a registry name: each manifest and each configuration is read once.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use hotfix_docker::auth::credentials_for;
+use hotfix_docker::reference::ImageRef;
+use hotfix_docker::repository::{Access, Repository};
+use serde_json::Value;
+
+use crate::labels::Holding;
+use crate::memory::Memory;
+use crate::{Error, Result};
+
+/// Configurations are some kilobytes.
+const LARGEST_CONFIGURATION: u64 = 16 << 20;
+
+/// An image in a registry, without its layers.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// What the tag names: a manifest, or an index of them.
+    pub digest: String,
+    /// The manifest of the image; of an index, of its first image for Linux.
+    pub manifest: Value,
+    /// Its configuration.
+    pub configuration: Value,
+}
+
+impl Image {
+    /// Its labels.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let labels = self.configuration.pointer("/config/Labels").and_then(Value::as_object).into_iter().flatten();
+        labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+    }
+
+    /// What it holds, where its labels are ours.
+    pub fn holding(&self) -> Option<Holding> {
+        Holding::in_labels(&self.labels())
+    }
+}
+
+/// Looks at images.
+#[derive(Debug, Clone)]
+pub struct Images {
+    memory: Memory,
+}
+
+impl Images {
+    /// With what is remembered in `memory`.
+    pub fn new(memory: Memory) -> Self {
+        Self { memory }
+    }
+
+    /// What `reference` names now; `None` where there is no such image.
+    ///
+    /// # Errors
+    /// [`Error::Registry`]; [`Error::Input`] where it names what is no image.
+    pub async fn look(&self, reference: &ImageRef) -> Result<Option<Image>> {
+        let failed = || Error::registry(format!("look at {reference}"));
+        let credentials = credentials_for(reference.registry()).await.map_err(failed())?;
+        let repository = Repository::open(reference, &credentials, Access::Pull, &[]).await.map_err(failed())?;
+        let Some((digest, top)) = self.top(&repository, reference).await? else { return Ok(None) };
+        let top: Value = parsed(reference, &top)?;
+        let manifest = match first_for_linux(&top) {
+            Some(digest) => parsed(reference, &self.manifest(&repository, digest).await?)?,
+            None => top,
+        };
+        let Some(configuration) = manifest["config"]["digest"].as_str() else {
+            return Err(no_image(reference, "its manifest names no configuration"));
+        };
+        let configuration = match self.memory.blob(configuration) {
+            Some(known) => known,
+            None => {
+                let bytes = repository.small_blob(configuration, LARGEST_CONFIGURATION).await.map_err(failed())?;
+                self.memory.keep_blob(configuration, &bytes);
+                bytes
+            }
+        };
+        let configuration = parsed(reference, &configuration)?;
+        Ok(Some(Image { digest, manifest, configuration }))
+    }
+
+    /// The digest that the reference names and the bytes behind it. A tag whose manifest is known is only asked for its
+    /// digest; of one that was never seen, that would be one request more.
+    async fn top(&self, repository: &Repository, reference: &ImageRef) -> Result<Option<(String, Bytes)>> {
+        let failed = || Error::registry(format!("look at {reference}"));
+        let name = reference.digest().or(reference.tag()).unwrap_or("latest");
+        let expected = reference.digest().map(str::to_owned).or_else(|| self.memory.tag(reference));
+        if let Some(known) = expected.and_then(|digest| self.memory.blob(&digest).map(|bytes| (digest, bytes))) {
+            match repository.digest(name).await.map_err(failed())? {
+                None => return Ok(None),
+                Some(now) if now == known.0 => return Ok(Some(known)),
+                Some(_) => {}
+            }
+        }
+        let Some(manifest) = repository.manifest(name).await.map_err(failed())? else { return Ok(None) };
+        self.memory.keep_blob(&manifest.digest, &manifest.bytes);
+        self.memory.keep_tag(reference, &manifest.digest);
+        Ok(Some((manifest.digest, manifest.bytes)))
+    }
+
+    async fn manifest(&self, repository: &Repository, digest: &str) -> Result<Bytes> {
+        if let Some(known) = self.memory.blob(digest) {
+            return Ok(known);
+        }
+        let reference = repository.reference();
+        let manifest = repository.manifest(digest).await.map_err(Error::registry(format!("look at {reference}")))?;
+        let manifest =
+            manifest.ok_or_else(|| no_image(reference, "the registry lacks a manifest that its index names"))?;
+        self.memory.keep_blob(digest, &manifest.bytes);
+        Ok(manifest.bytes)
+    }
+}
+
+/// Of an index, the first image for Linux; signatures and the like stand there for no system.
+fn first_for_linux(manifest: &Value) -> Option<&str> {
+    let images = manifest["manifests"].as_array()?;
+    images.iter().find(|image| image["platform"]["os"] == "linux")?["digest"].as_str()
+}
+
+fn parsed(reference: &ImageRef, bytes: &[u8]) -> Result<Value> {
+    serde_json::from_slice(bytes).map_err(|error| no_image(reference, &error.to_string()))
+}
+
+fn no_image(reference: &ImageRef, reason: &str) -> Error {
+    Error::Input {
+        message: format!("{reference} is no image: {reason}"),
+        hint: "give the tag of an image that hotfix made, or of the vendor's".to_owned(),
+    }
+}

@@ -1,0 +1,120 @@
+//! The ledger as a file, a record a line: for those who want it in git.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use super::record::Record;
+use super::{from_lines, to_lines};
+use crate::{Error, Result};
+
+/// A file of records.
+#[derive(Debug)]
+pub struct FileLedger {
+    path: PathBuf,
+}
+
+impl FileLedger {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    /// No file is no records.
+    pub(super) fn read(&self) -> Result<Vec<Record>> {
+        let bytes = match std::fs::read(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            bytes => bytes.map_err(Error::file("read", &self.path))?,
+        };
+        let whole = &bytes[..whole_lines(&bytes)];
+        from_lines(&self.path.display().to_string(), &String::from_utf8_lossy(whole))
+    }
+
+    pub(super) fn add(&self, record: &Record) -> Result<()> {
+        let write = || {
+            let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path)?;
+            file.lock()?;
+            add_line(&mut file, to_lines([record]).as_bytes())
+        };
+        write().map_err(Error::file("write to the ledger", &self.path))
+    }
+}
+
+/// What a machine that stopped has left of a line was never said to be written.
+fn add_line(file: &mut File, line: &[u8]) -> io::Result<()> {
+    let mut before = Vec::new();
+    file.read_to_end(&mut before)?;
+    let whole = whole_lines(&before) as u64;
+    file.set_len(whole)?;
+    file.seek(SeekFrom::Start(whole))?;
+    file.write_all(line)?;
+    file.sync_all()
+}
+
+/// Bytes up to the end of the last line that has one.
+fn whole_lines(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::{Act, Actor, Declared};
+
+    fn record(level: u32) -> Record {
+        let actor = Actor { name: "jo".to_owned(), declared_by: Declared::Option, run: None };
+        let hotfix = "wso2am-4.1.0.10/hf-1".parse().expect("a name");
+        Record::new(actor, Act::FixedIn { hotfix, level })
+    }
+
+    fn ledger() -> (tempfile::TempDir, FileLedger) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let ledger = FileLedger::new(&folder.path().join("ledger.jsonl"));
+        (folder, ledger)
+    }
+
+    #[test]
+    fn what_is_added_is_read() {
+        let (_folder, ledger) = ledger();
+        assert_eq!(ledger.read().expect("none"), []);
+        let records = [record(1), record(2)];
+        records.iter().for_each(|record| ledger.add(record).expect("written"));
+        assert_eq!(ledger.read().expect("two"), records);
+    }
+
+    #[test]
+    fn half_a_line_at_the_end_was_never_there() {
+        let (_folder, ledger) = ledger();
+        let (first, second) = (record(1), record(2));
+        ledger.add(&first).expect("written");
+        let half = &to_lines([&record(9)])[..20];
+        OpenOptions::new()
+            .append(true)
+            .open(&ledger.path)
+            .and_then(|mut file| file.write_all(half.as_bytes()))
+            .expect("written");
+        assert_eq!(ledger.read().expect("one"), std::slice::from_ref(&first));
+        ledger.add(&second).expect("written");
+        assert_eq!(ledger.read().expect("two"), [first, second]);
+    }
+
+    #[test]
+    fn a_line_that_is_no_record_is_told() {
+        let (_folder, ledger) = ledger();
+        std::fs::write(&ledger.path, "\n{}\n").expect("written");
+        let error = ledger.read().expect_err("no record").to_string();
+        assert!(error.contains("ledger.jsonl:2: not a record"), "{error}");
+    }
+
+    #[test]
+    fn eight_writers_at_once_lose_nothing() {
+        let (_folder, ledger) = ledger();
+        let write = |writer: u32| (0..25).for_each(|n| ledger.add(&record(writer * 100 + n)).expect("written"));
+        std::thread::scope(|scope| {
+            for writer in 0..8 {
+                let write = &write;
+                scope.spawn(move || write(writer));
+            }
+        });
+        assert_eq!(ledger.read().expect("all").len(), 200);
+    }
+}

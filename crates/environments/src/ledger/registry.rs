@@ -1,0 +1,125 @@
+//! The ledger in a registry, which knows no "write it if nobody else has": each record is an artifact with a tag of its own,
+//! which nobody else writes to, so none is ever lost. The tag of the ledger itself names all of them together, so that readers
+//! need not fetch one by one; what a writer put there who did not see another's record is completed by whoever comes next.
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use hotfix_docker::auth::Credentials;
+use hotfix_docker::reference::ImageRef;
+use hotfix_docker::repository::{Access, Repository};
+use tracing::{debug, warn};
+use uuid::Uuid;
+
+use super::record::Record;
+use super::{from_lines, in_order, to_lines};
+use crate::{Error, Result};
+
+/// Type of the artifacts.
+const KIND: &str = "application/vnd.hotfix.ledger.v1+jsonl";
+/// A record has some hundred bytes.
+const LARGEST: u64 = 64 << 20;
+/// Times that all records are put together for readers, before that is left to others.
+const TRIES: usize = 3;
+
+/// A tag in a repository, and those that begin as it does.
+#[derive(Debug)]
+pub struct RegistryLedger {
+    reference: ImageRef,
+    credentials: Credentials,
+}
+
+impl RegistryLedger {
+    pub(super) fn new(reference: &ImageRef, credentials: Credentials) -> Self {
+        Self { reference: reference.clone(), credentials }
+    }
+
+    pub(super) async fn read(&self) -> Result<Vec<Record>> {
+        let repository = self.open(Access::Pull).await?;
+        self.read_all(&repository).await.map(|all| all.records)
+    }
+
+    pub(super) async fn add(&self, record: &Record) -> Result<()> {
+        let repository = self.open(Access::Push).await?;
+        self.put(&repository, &self.tag_of(record.id), [record]).await?;
+        // It is there; the rest is for readers' convenience.
+        if let Err(error) = self.put_together(&repository).await {
+            warn!(
+                "the records of the ledger could not be put together, which the next command will try again: {error}"
+            );
+        }
+        Ok(())
+    }
+
+    async fn put_together(&self, repository: &Repository) -> Result<()> {
+        for attempt in 1..=TRIES {
+            let all = self.read_all(repository).await?;
+            if all.apart == 0 {
+                return Ok(());
+            }
+            debug!(attempt, records = all.records.len(), "the ledger is put together");
+            self.put(repository, self.tag(), &in_order(all.records)).await?;
+        }
+        Ok(())
+    }
+
+    async fn read_all(&self, repository: &Repository) -> Result<All> {
+        let mut records = self.records_at(repository, self.tag()).await?.unwrap_or_default();
+        let known: BTreeSet<Uuid> = records.iter().map(|record| record.id).collect();
+        let prefix = format!("{}-", self.tag());
+        let tags = repository.tags().await.map_err(Error::registry("read the ledger"))?;
+        let is_new = |tag: &&String| {
+            let id = tag.strip_prefix(&prefix).and_then(|id| Uuid::try_parse(id).ok());
+            id.is_some_and(|id| !known.contains(&id))
+        };
+        let apart: Vec<&String> = tags.iter().filter(is_new).collect();
+        for tag in &apart {
+            records.extend(self.records_at(repository, tag).await?.unwrap_or_default());
+        }
+        Ok(All { records, apart: apart.len() })
+    }
+
+    async fn records_at(&self, repository: &Repository, tag: &str) -> Result<Option<Vec<Record>>> {
+        let failed = || Error::registry(format!("read the ledger {}:{tag}", self.reference.name()));
+        let Some(manifest) = repository.manifest(tag).await.map_err(failed())? else { return Ok(None) };
+        let shown = format!("{}:{tag}", self.reference.name());
+        let Some(content) = repository.artifact(&manifest, KIND, LARGEST).await.map_err(failed())? else {
+            return Err(Error::Input {
+                message: format!("{shown} is no ledger, but something else"),
+                hint: "give the ledger another tag in environments.toml".to_owned(),
+            });
+        };
+        from_lines(&shown, &String::from_utf8_lossy(&content)).map(Some)
+    }
+
+    async fn put<'a>(
+        &self,
+        repository: &Repository,
+        tag: &str,
+        records: impl IntoIterator<Item = &'a Record>,
+    ) -> Result<()> {
+        let failed = || Error::registry(format!("write to the ledger {}:{tag}", self.reference.name()));
+        let content = Bytes::from(to_lines(records));
+        repository.put_artifact(tag, KIND, content).await.map_err(failed()).map(drop)
+    }
+
+    async fn open(&self, access: Access) -> Result<Repository> {
+        let opened = Repository::open(&self.reference, &self.credentials, access, &[]).await;
+        opened.map_err(Error::registry(format!("use the ledger {}", self.reference)))
+    }
+
+    fn tag(&self) -> &str {
+        self.reference.tag().unwrap_or("latest")
+    }
+
+    fn tag_of(&self, record: Uuid) -> String {
+        format!("{}-{record}", self.tag())
+    }
+}
+
+/// What was read.
+struct All {
+    records: Vec<Record>,
+    /// How many were not in the list of all.
+    apart: usize,
+}

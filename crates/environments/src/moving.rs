@@ -1,0 +1,87 @@
+//! Letting a tag name another image, in an order in which it can be stopped anywhere: everything that the image needs first, the
+//! environment's tag last, and what is found done is not done again.
+
+use hotfix_docker::auth::credentials_for;
+use hotfix_docker::copy::copy;
+use hotfix_docker::reference::ImageRef;
+use hotfix_docker::repository::{Access, RawManifest, Repository};
+use tracing::info;
+
+use crate::settings::Environment;
+use crate::{Error, Result};
+
+/// The repository of an environment, to be written to.
+#[derive(Debug)]
+pub(crate) struct Target<'a> {
+    environment: &'a Environment,
+    repository: Repository,
+}
+
+impl<'a> Target<'a> {
+    /// Images can come from `source` as well, where that is in the same registry.
+    pub(crate) async fn open(environment: &'a Environment, source: &ImageRef) -> Result<Self> {
+        let reference = &environment.image;
+        let others: Vec<&str> = [source]
+            .into_iter()
+            .filter(|other| other.registry() == reference.registry())
+            .map(ImageRef::repository)
+            .collect();
+        let repository = open(reference, Access::Push, &others).await?;
+        Ok(Self { environment, repository })
+    }
+
+    /// What a tag of the repository names.
+    pub(crate) async fn digest(&self, tag: &str) -> Result<Option<String>> {
+        self.repository.digest(tag).await.map_err(self.failed("look at"))
+    }
+
+    /// Brings the image `digest` here from the repository of `source`, if it is not here.
+    pub(crate) async fn fetch(&self, source: &ImageRef, digest: &str) -> Result<RawManifest> {
+        if let Some(here) = self.manifest(digest).await? {
+            return Ok(here);
+        }
+        let from = open(source, Access::Pull, &[]).await?;
+        let to = self.repository.reference();
+        info!("copying {digest} from {} to {}", source.name(), to.name());
+        copy(&from, &self.repository, digest).await.map_err(Error::registry(format!("copy {digest} to {}", to.name())))
+    }
+
+    /// The manifest of an image that is here.
+    pub(crate) async fn manifest(&self, digest: &str) -> Result<Option<RawManifest>> {
+        self.repository.manifest(digest).await.map_err(self.failed("look at"))
+    }
+
+    /// Lets a tag of this repository name the image.
+    pub(crate) async fn tag(&self, tag: &str, manifest: &RawManifest) -> Result<()> {
+        let put = self.repository.put_manifest(tag, &manifest.kind(), manifest.bytes.clone()).await;
+        put.map_err(self.failed("tag an image of"))?;
+        match self.digest(tag).await? {
+            Some(digest) if digest == manifest.digest => Ok(()),
+            other => Err(Error::Input {
+                message: format!(
+                    "{}:{tag} was set to {}, and is {} now",
+                    self.environment.image.name(),
+                    manifest.digest,
+                    other.as_deref().unwrap_or("not there")
+                ),
+                hint: "see whether somebody else uses the tag at the same time, then run the same command again"
+                    .to_owned(),
+            }),
+        }
+    }
+
+    /// Lets the environment run the image.
+    pub(crate) async fn deploy(&self, manifest: &RawManifest) -> Result<()> {
+        self.tag(self.environment.image.tag().unwrap_or("latest"), manifest).await
+    }
+
+    fn failed(&self, what: &str) -> impl FnOnce(hotfix_docker::Error) -> Error + use<> {
+        Error::registry(format!("{what} {}", self.environment.image.name()))
+    }
+}
+
+async fn open(reference: &ImageRef, access: Access, others: &[&str]) -> Result<Repository> {
+    let failed = || Error::registry(format!("use {}", reference.name()));
+    let credentials = credentials_for(reference.registry()).await.map_err(failed())?;
+    Repository::open(reference, &credentials, access, others).await.map_err(failed())
+}

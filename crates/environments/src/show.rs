@@ -1,0 +1,205 @@
+//! Status and history as text.
+
+use std::fmt;
+
+use crate::ledger::{Act, Move, Outcome, Record};
+use crate::promote::{self, Promoted};
+use crate::rollback::RolledBack;
+use crate::status::{State, Status};
+
+const RED: &str = "\u{1b}[31m";
+const PLAIN: &str = "\u{1b}[0m";
+/// Digests are shown by so many characters, as engines do.
+const SHORT: usize = 12;
+
+/// A status, to be shown with or without colours.
+#[derive(Debug)]
+pub struct Shown<'a> {
+    /// What is shown.
+    pub status: &'a Status,
+    /// Whether what is unsolved, or missing, is red.
+    pub color: bool,
+}
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, color } = self;
+        let mut table = Table::new(["environment", "version", "digest", "since", "by"], *color);
+        for row in &status.environments {
+            let version = match (&row.product, &row.version) {
+                (Some(product), Some(version)) => format!("{product} {version}{}", if row.unsolved { "+" } else { "" }),
+                _ if row.digest.is_some() => "(not made by hotfix)".to_owned(),
+                _ => "(nothing)".to_owned(),
+            };
+            let name =
+                if row.production { format!("{} (production)", row.environment) } else { row.environment.clone() };
+            let digest = row.digest.as_deref().map_or("", short);
+            let since = row.since.map(|since| since.strftime("%Y-%m-%d %H:%M").to_string()).unwrap_or_default();
+            let by = row.by.clone().unwrap_or_default();
+            table.row([
+                (name, false),
+                (version, row.unsolved),
+                (digest.to_owned(), false),
+                (since, false),
+                (by, false),
+            ]);
+        }
+        write!(f, "{table}")?;
+        if !status.hotfixes.is_empty() {
+            let names = status.environments.iter().map(|row| row.environment.as_str());
+            let mut table = Table::new(["hotfix"].into_iter().chain(names).chain([""]), *color);
+            for row in &status.hotfixes {
+                let remark = match (row.solved, row.fixed_in) {
+                    (true, _) => "solved".to_owned(),
+                    (false, Some(level)) => format!("fixed in level {level}"),
+                    (false, None) => String::new(),
+                };
+                let cells = row.environments.iter().map(|place| (place.state.word().to_owned(), place.state.is_bad()));
+                table.row([(row.hotfix.to_string(), false)].into_iter().chain(cells).chain([(remark, false)]));
+            }
+            write!(f, "\n{table}")?;
+        }
+        if !status.drift.is_empty() {
+            writeln!(f, "\nnot as it should be:")?;
+            status.drift.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Missing => "missing",
+            Self::Included => "included",
+            Self::Other => "other content",
+            Self::Elsewhere => "other version",
+            Self::Unknown => "?",
+        }
+    }
+
+    fn is_bad(self) -> bool {
+        matches!(self, Self::Missing | Self::Other)
+    }
+}
+
+/// Columns as wide as what is in them.
+struct Table {
+    rows: Vec<Vec<(String, bool)>>,
+    color: bool,
+}
+
+impl Table {
+    fn new<'a>(titles: impl IntoIterator<Item = &'a str>, color: bool) -> Self {
+        Self { rows: vec![titles.into_iter().map(|title| (title.to_owned(), false)).collect()], color }
+    }
+
+    /// Cells with whether they are red.
+    fn row(&mut self, cells: impl IntoIterator<Item = (String, bool)>) {
+        self.rows.push(cells.into_iter().collect());
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = self.rows.first().map_or(0, Vec::len);
+        let width = |column: usize| self.rows.iter().map(|row| row[column].0.chars().count()).max().unwrap_or_default();
+        let widths: Vec<usize> = (0..columns).map(width).collect();
+        for row in &self.rows {
+            let cells = row.iter().zip(&widths).map(|((text, is_red), width)| {
+                let padding = " ".repeat(width - text.chars().count());
+                if *is_red && self.color { format!("{RED}{text}{PLAIN}{padding}") } else { format!("{text}{padding}") }
+            });
+            writeln!(f, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {}: ", self.time.strftime("%Y-%m-%d %H:%M:%S"), self.actor.name)?;
+        let because = |reason: &Option<String>| reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        match &self.act {
+            Act::FixedIn { hotfix, level } => write!(f, "{hotfix} is fixed in update level {level}"),
+            Act::Solved { hotfix, reason } => write!(f, "{hotfix} is solved{}", because(reason)),
+            Act::Verified { environment, digest, result } => {
+                let result = if *result == Outcome::Pass { "passed" } else { "failed" };
+                write!(f, "{environment}: tests of {} {result}", short(digest))
+            }
+            Act::Approved { environment, digest, reason } => {
+                write!(f, "{environment}: {} approved: {reason}", short(digest))
+            }
+            Act::Rejected { environment, digest, reason } => {
+                write!(f, "{environment}: {} rejected: {reason}", short(digest))
+            }
+            Act::Promoted(moved) => write_move(f, moved, "promoted"),
+            Act::Propagated(moved) => write_move(f, moved, "hotfixes propagated"),
+            Act::RolledBack(moved) => write_move(f, moved, "rolled back"),
+        }
+    }
+}
+
+fn write_move(f: &mut fmt::Formatter<'_>, moved: &Move, what: &str) -> fmt::Result {
+    write!(f, "{}: {what}", moved.environment)?;
+    if let Some(from) = &moved.from {
+        write!(f, " from {from}")?;
+    }
+    write!(f, ", {}", short(&moved.digest))?;
+    if let Some(replaced) = &moved.replaced {
+        write!(f, " in place of {}", short(replaced))?;
+    }
+    if let Some(tag) = &moved.version_tag {
+        write!(f, ", as {tag}")?;
+    }
+    Ok(())
+}
+
+impl fmt::Display for Promoted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, version, version_tag, .. } = self;
+        let digest = short(&self.digest);
+        match self.outcome {
+            promote::Outcome::Unchanged => return write!(f, "{to} runs {version} ({digest}) already"),
+            promote::Outcome::Done => {
+                write!(f, "{to} runs {version} ({digest}) now, from {from}, tagged {version_tag}")?
+            }
+            promote::Outcome::Possible => {
+                write!(f, "{to} would run {version} ({digest}), from {from}, tagged {version_tag}")?;
+            }
+        }
+        match (&self.version_before, &self.replaced) {
+            (Some(version), Some(replaced)) => write!(f, ", in place of {version} ({})", short(replaced)),
+            (None, Some(replaced)) => write!(f, ", in place of {}", short(replaced)),
+            (_, None) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for RolledBack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let runs = if self.dry_run { "would run" } else { "runs" };
+        let (digest, replaced) = (short(&self.digest), short(&self.replaced));
+        write!(f, "{} {runs} {digest} again, in place of {replaced}", self.environment)
+    }
+}
+
+fn short(digest: &str) -> &str {
+    let digest = digest.strip_prefix("sha256:").unwrap_or(digest);
+    digest.get(..SHORT).unwrap_or(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_what_is_in_them() {
+        let mut table = Table::new(["a", "bb", ""], false);
+        table.row([("xxx".to_owned(), true), ("é".to_owned(), false), (String::new(), false)]);
+        assert_eq!(table.to_string(), "a    bb\nxxx  é\n");
+        table.color = true;
+        assert_eq!(table.to_string(), format!("a    bb\n{RED}xxx{PLAIN}  é\n"));
+    }
+}

@@ -1,0 +1,240 @@
+//! Which environment runs what, and which hotfixes are where.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::facts::Facts;
+use crate::hotfix_id::HotfixId;
+use crate::images::Image;
+use crate::labels::Holding;
+use crate::settings::{Environment, Environments};
+
+/// All environments at one moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// In their order.
+    pub environments: Vec<Row>,
+    /// Every hotfix that some environment holds.
+    pub hotfixes: Vec<HotfixRow>,
+    /// What is not as it should be.
+    pub drift: Vec<String>,
+}
+
+/// What one environment runs.
+#[derive(Debug, Clone, Serialize)]
+pub struct Row {
+    /// The environment's name.
+    pub environment: String,
+    /// Its tag.
+    pub image: String,
+    /// Whether customers are there.
+    pub production: bool,
+    /// What the tag names; none where there is nothing.
+    pub digest: Option<String>,
+    /// The product; none where the image is none of ours.
+    pub product: Option<String>,
+    /// `4.1.0.10-hf2`.
+    pub version: Option<String>,
+    /// Whether it holds a hotfix that is not solved.
+    pub unsolved: bool,
+    /// When it came there, where the ledger says so.
+    pub since: Option<Timestamp>,
+    /// Who brought it there.
+    pub by: Option<String>,
+}
+
+/// Where one hotfix is.
+#[derive(Debug, Clone, Serialize)]
+pub struct HotfixRow {
+    /// Its name.
+    pub hotfix: HotfixId,
+    /// The update level that holds its fix, where somebody said so.
+    pub fixed_in: Option<u32>,
+    /// Whether somebody called it solved.
+    pub solved: bool,
+    /// By environment, in their order.
+    pub environments: Vec<Place>,
+}
+
+/// A hotfix and an environment.
+#[derive(Debug, Clone, Serialize)]
+pub struct Place {
+    /// The environment's name.
+    pub environment: String,
+    /// Whether it has the hotfix.
+    pub state: State,
+}
+
+/// Whether an environment has a hotfix.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Applied.
+    Applied,
+    /// Neither applied nor in the update level.
+    Missing,
+    /// In the update level.
+    Included,
+    /// A hotfix of the same number is applied, with another content.
+    Other,
+    /// It runs another product, or another version of it.
+    Elsewhere,
+    /// There is no image, or none of ours.
+    Unknown,
+}
+
+impl State {
+    /// Whether the fix is there.
+    pub fn is_there(self) -> bool {
+        matches!(self, Self::Applied | Self::Included)
+    }
+}
+
+/// An environment and what it runs.
+pub type Seen<'a> = (&'a Environment, Option<&'a Image>);
+
+impl Status {
+    /// Of `environments`, each with what it runs.
+    pub fn of(environments: &Environments, images: &[Option<Image>], facts: &Facts) -> Self {
+        let seen: Vec<Seen<'_>> = environments.all().iter().zip(images.iter().map(Option::as_ref)).collect();
+        let holdings: Vec<Option<Holding>> = seen.iter().map(|(_, image)| image.and_then(Image::holding)).collect();
+        let hotfixes = hotfix_rows(environments, &holdings, facts);
+        let rows = seen.iter().zip(&holdings).map(|(seen, holding)| row(*seen, holding.as_ref(), facts));
+        let drift = drift(environments, &holdings, &hotfixes);
+        Self { environments: rows.collect(), hotfixes, drift }
+    }
+}
+
+impl Status {
+    /// Environments in which `hotfix` is not, with what is there in its place.
+    pub fn lacking(
+        environments: &Environments,
+        images: &[Option<Image>],
+        facts: &Facts,
+        hotfix: &HotfixId,
+    ) -> Vec<String> {
+        let holdings: Vec<Option<Holding>> = images.iter().map(|image| image.as_ref()?.holding()).collect();
+        let contents = contents(environments, &holdings);
+        let sha256 = contents.get(hotfix).copied();
+        let places = environments.all().iter().zip(&holdings);
+        let lacking = places.filter_map(|(environment, holding)| {
+            let name = &environment.name;
+            let version = || holding.as_ref().map(Holding::image_version).unwrap_or_default();
+            match state(hotfix, sha256, holding.as_ref(), facts) {
+                State::Applied | State::Included => None,
+                State::Other => Some(format!("{name} has another hotfix of that number")),
+                State::Missing | State::Elsewhere => Some(format!("{name} ({}) lacks it", version())),
+                State::Unknown => Some(format!("what {name} runs is not known")),
+            }
+        });
+        lacking.collect()
+    }
+}
+
+impl Status {
+    /// Hotfixes of `there` that an environment loses with `next` in its place.
+    pub fn lost(there: &Holding, next: &Holding, facts: &Facts) -> Vec<HotfixId> {
+        let applied = there.applied.iter().map(|applied| (there.id(applied.number), applied.sha256.as_str()));
+        let lost = applied.filter(|(hotfix, sha256)| !state(hotfix, Some(sha256), Some(next), facts).is_there());
+        lost.map(|(hotfix, _)| hotfix).collect()
+    }
+}
+
+fn row((environment, image): Seen<'_>, holding: Option<&Holding>, facts: &Facts) -> Row {
+    let arrival = image.and_then(|image| facts.arrival(&environment.name, &image.digest));
+    let is_unsolved =
+        |holding: &Holding| holding.applied.iter().any(|applied| !facts.is_solved(&holding.id(applied.number)));
+    Row {
+        environment: environment.name.clone(),
+        image: environment.image.to_string(),
+        production: environment.is_production,
+        digest: image.map(|image| image.digest.clone()),
+        product: holding.map(|holding| holding.product.clone()),
+        version: holding.map(Holding::image_version),
+        unsolved: holding.is_some_and(is_unsolved),
+        since: arrival.map(|record| record.time),
+        by: arrival.map(|record| record.actor.name.clone()),
+    }
+}
+
+/// Every hotfix that is applied somewhere, and those of which only the ledger knows until they are solved.
+fn hotfix_rows(environments: &Environments, holdings: &[Option<Holding>], facts: &Facts) -> Vec<HotfixRow> {
+    let known = facts.fixed().filter(|hotfix| !facts.is_solved(hotfix)).map(|hotfix| (hotfix.clone(), None));
+    let mut all: BTreeMap<HotfixId, Option<&str>> = known.collect();
+    all.extend(contents(environments, holdings).into_iter().map(|(hotfix, sha256)| (hotfix, Some(sha256))));
+    let row = |(hotfix, sha256): (HotfixId, Option<&str>)| {
+        let places = environments.all().iter().zip(holdings).map(|(environment, holding)| Place {
+            environment: environment.name.clone(),
+            state: state(&hotfix, sha256, holding.as_ref(), facts),
+        });
+        let environments = places.collect();
+        HotfixRow { fixed_in: facts.fixed_in(&hotfix), solved: facts.is_solved(&hotfix), environments, hotfix }
+    };
+    all.into_iter().map(row).collect()
+}
+
+/// Of each hotfix that is applied somewhere the checksum; of two, production's is the right one, else that of the environment
+/// nearest to customers.
+fn contents<'a>(environments: &Environments, holdings: &'a [Option<Holding>]) -> BTreeMap<HotfixId, &'a str> {
+    let mut by_nearness: Vec<_> = environments.all().iter().zip(holdings).collect();
+    by_nearness.sort_by_key(|(environment, _)| environment.is_production);
+    let applied = by_nearness.into_iter().filter_map(|(_, holding)| holding.as_ref()).flat_map(|holding| {
+        holding.applied.iter().map(|applied| (holding.id(applied.number), applied.sha256.as_str()))
+    });
+    applied.collect()
+}
+
+fn state(hotfix: &HotfixId, sha256: Option<&str>, holding: Option<&Holding>, facts: &Facts) -> State {
+    let Some(holding) = holding else { return State::Unknown };
+    if (&holding.product, &holding.version) != (&hotfix.product, &hotfix.version) {
+        return State::Elsewhere;
+    }
+    let applied = holding.applied.iter().find(|applied| applied.number == hotfix.number);
+    match applied.filter(|_| holding.update_level == hotfix.level) {
+        Some(applied) if sha256.is_none_or(|sha256| applied.sha256 == sha256) => State::Applied,
+        Some(_) => State::Other,
+        None if facts.fixed_in(hotfix).is_some_and(|level| level <= holding.update_level) => State::Included,
+        None => State::Missing,
+    }
+}
+
+fn drift(environments: &Environments, holdings: &[Option<Holding>], hotfixes: &[HotfixRow]) -> Vec<String> {
+    let mut found = Vec::new();
+    if let Some(production) = environments.production() {
+        let earlier: BTreeSet<&str> = environments.before(production).iter().map(|other| other.name.as_str()).collect();
+        for row in hotfixes {
+            let is_held = |place: &Place| place.environment == production.name && place.state == State::Applied;
+            if !row.environments.iter().any(is_held) {
+                continue;
+            }
+            for place in row.environments.iter().filter(|place| earlier.contains(place.environment.as_str())) {
+                let (hotfix, name) = (&row.hotfix, &place.environment);
+                match place.state {
+                    State::Applied | State::Included => {}
+                    State::Other => found.push(format!("{name} has another {hotfix} than {}", production.name)),
+                    State::Missing | State::Elsewhere => {
+                        found.push(format!("{name} lacks {hotfix}, which {} holds", production.name));
+                    }
+                    State::Unknown => {
+                        found.push(format!("whether {name} has {hotfix} is not known: its image is none of hotfix's"));
+                    }
+                }
+            }
+        }
+    }
+    let of = |name: &str| {
+        let position = environments.all().iter().position(|environment| environment.name == name);
+        position.and_then(|position| holdings[position].as_ref())
+    };
+    for environment in environments.all() {
+        let Some(other) = &environment.synchronized_with else { continue };
+        if of(&environment.name) != of(other) {
+            let version = |name: &str| of(name).map_or_else(|| "nothing known".to_owned(), Holding::image_version);
+            let (here, there) = (version(&environment.name), version(other));
+            found.push(format!("{} ({here}) is not synchronized with {other} ({there})", environment.name));
+        }
+    }
+    found
+}

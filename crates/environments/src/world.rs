@@ -1,0 +1,165 @@
+//! What every command begins with: the environments, what they run, and the ledger.
+
+use std::path::Path;
+
+use futures_util::{StreamExt, TryStreamExt};
+use hotfix_docker::reference::ImageRef;
+
+use crate::facts::Facts;
+use crate::hotfix_id::HotfixId;
+use crate::images::{Image, Images};
+use crate::ledger::{Act, Actor, Ledger, Outcome, Record};
+use crate::memory::Memory;
+use crate::settings::{Environment, Environments, LedgerPlace};
+use crate::status::Status;
+use crate::{Error, Result};
+
+/// Registries are asked for so many environments at one time.
+const AT_ONCE: usize = 8;
+
+/// The environments of a product.
+#[derive(Debug)]
+pub struct World {
+    /// Which there are.
+    pub environments: Environments,
+    images: Images,
+    ledger: Ledger,
+}
+
+impl World {
+    /// As the file `settings` says; `ledger` is where the ledger is, where that is said elsewhere.
+    ///
+    /// # Errors
+    /// [`Error::File`] or [`Error::Setting`] of the file; [`Error::Setting`] for the ledger's place; [`Error::Registry`]
+    /// where the credentials for it cannot be read.
+    pub async fn open(settings: &Path, ledger: Option<&str>, memory: Memory) -> Result<Self> {
+        let environments = Environments::read(settings)?;
+        let said = ledger.map(|place| {
+            LedgerPlace::parse(place, Path::new("")).map_err(|reason| Error::Setting {
+                place: "command line".to_owned(),
+                message: format!("invalid value '{place}' for '--ledger': {reason}"),
+                hint: "give file:PATH, or a tag in a registry".to_owned(),
+            })
+        });
+        let place = said.transpose()?.unwrap_or_else(|| environments.ledger.clone());
+        let ledger = Ledger::at(&place).await?;
+        Ok(Self { environments, images: Images::new(memory), ledger })
+    }
+
+    /// Which environment runs what, and which hotfixes are where.
+    ///
+    /// # Errors
+    /// Where a registry or the ledger cannot be read.
+    pub async fn status(&self) -> Result<Status> {
+        let (images, facts) = (self.all_images().await?, self.facts().await?);
+        Ok(Status::of(&self.environments, &images, &facts))
+    }
+
+    /// What the ledger says.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub async fn facts(&self) -> Result<Facts> {
+        self.ledger.read().await.map(Facts::new)
+    }
+
+    /// What each environment runs, in their order.
+    async fn all_images(&self) -> Result<Vec<Option<Image>>> {
+        let looks = self.environments.all().iter().map(|environment| self.images.look(&environment.image));
+        futures_util::stream::iter(looks).buffered(AT_ONCE).try_collect().await
+    }
+
+    /// What a tag names; `None` where there is nothing.
+    pub(crate) async fn look(&self, reference: &ImageRef) -> Result<Option<Image>> {
+        self.images.look(reference).await
+    }
+
+    /// An image from outside.
+    pub(crate) async fn image(&self, reference: &ImageRef) -> Result<Image> {
+        self.look(reference).await?.ok_or_else(|| Error::Input {
+            message: format!("there is no image {reference} in its registry"),
+            hint: "check its name, and that it was pushed".to_owned(),
+        })
+    }
+
+    /// What an environment runs.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where it runs nothing; [`Error::Registry`].
+    pub async fn image_of(&self, environment: &Environment) -> Result<Image> {
+        let found = self.images.look(&environment.image).await?;
+        found.ok_or_else(|| Error::Input {
+            message: format!("the environment {} runs nothing: there is no {}", environment.name, environment.image),
+            hint: "push an image with that tag first, or correct it in environments.toml".to_owned(),
+        })
+    }
+
+    /// That an update level holds the fix of a hotfix.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] where the level is not above that of the hotfix: it belongs to its level.
+    pub fn fixed_in(&self, hotfix: &HotfixId, level: u32) -> Result<Act> {
+        if level <= hotfix.level {
+            return Err(Error::Setting {
+                place: "command line".to_owned(),
+                message: format!("level {level} cannot hold the fix of {hotfix}, which is for level {}", hotfix.level),
+                hint: "give the first update level that holds it; the vendor's release notes name it".to_owned(),
+            });
+        }
+        Ok(Act::FixedIn { hotfix: hotfix.clone(), level })
+    }
+
+    /// That a hotfix is everywhere.
+    ///
+    /// # Errors
+    /// [`Error::Condition`] with where it is not.
+    pub async fn solve(&self, hotfix: &HotfixId, reason: Option<String>) -> Result<Act> {
+        let (images, facts) = (self.all_images().await?, self.facts().await?);
+        let lacking = Status::lacking(&self.environments, &images, &facts, hotfix);
+        if lacking.is_empty() {
+            return Ok(Act::Solved { hotfix: hotfix.clone(), reason });
+        }
+        Err(Error::Condition {
+            message: format!("{hotfix} is not everywhere: {}", lacking.join("; ")),
+            hint: "propagate it there (hotfix env propagate), or say which update level holds it (hotfix env fixed-in)"
+                .to_owned(),
+        })
+    }
+
+    /// How tests of what an environment runs went.
+    ///
+    /// # Errors
+    /// As [`World::image_of`].
+    pub async fn verify(&self, environment: &Environment, result: Outcome) -> Result<Act> {
+        let digest = self.image_of(environment).await?.digest;
+        Ok(Act::Verified { environment: environment.name.clone(), digest, result })
+    }
+
+    /// That what an environment runs may go on.
+    ///
+    /// # Errors
+    /// As [`World::image_of`].
+    pub async fn approve(&self, environment: &Environment, reason: String) -> Result<Act> {
+        let digest = self.image_of(environment).await?.digest;
+        Ok(Act::Approved { environment: environment.name.clone(), digest, reason })
+    }
+
+    /// That what an environment runs may not go on.
+    ///
+    /// # Errors
+    /// As [`World::image_of`].
+    pub async fn reject(&self, environment: &Environment, reason: String) -> Result<Act> {
+        let digest = self.image_of(environment).await?.digest;
+        Ok(Act::Rejected { environment: environment.name.clone(), digest, reason })
+    }
+
+    /// Writes down what was done.
+    ///
+    /// # Errors
+    /// Where the ledger cannot be written.
+    pub async fn record(&self, actor: Actor, act: Act) -> Result<Record> {
+        let record = Record::new(actor, act);
+        self.ledger.add(&record).await?;
+        Ok(record)
+    }
+}

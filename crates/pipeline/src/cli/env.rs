@@ -1,0 +1,151 @@
+//! `hotfix env`: which hotfixes are in which environment.
+
+use std::error::Error as _;
+use std::fmt;
+use std::io::IsTerminal;
+
+use hotfix_environments::ledger::{Act, Record};
+use hotfix_environments::promote::{From, Promotion};
+use hotfix_environments::show::Shown;
+use hotfix_environments::status::Status;
+use hotfix_environments::world::World;
+use hotfix_environments::{Error, Result};
+use serde::Serialize;
+
+use super::args::{Cli, Color};
+use super::env_args::{EnvCommand, EnvPlace, Opinion, Writing};
+use super::output;
+use crate::interrupt::{Interrupt, Signal};
+use crate::step::DEFECT;
+
+/// Exit code of a condition that does not hold.
+const CONDITION: u8 = 11;
+
+/// Runs the command; returns the exit code.
+pub(super) async fn run(cli: &Cli, command: &EnvCommand) -> u8 {
+    let interrupt = Interrupt::listen().unwrap_or_default();
+    let done = tokio::select! {
+        done = answer(cli, command) => done,
+        () = interrupt.stopped() => return interrupt.signal().map_or(DEFECT, Signal::exit_code),
+    };
+    done.unwrap_or_else(|error| {
+        output::error(&cli.talk, &chain(&error), error.hint());
+        error.exit_code()
+    })
+}
+
+async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
+    match command {
+        EnvCommand::Status { place, check } => {
+            let status = open(place).await?.status().await?;
+            let written = output::answer(&cli.talk, &Colored { status: &status, color: color(cli) });
+            Ok(if *check && !status.drift.is_empty() { CONDITION } else { written })
+        }
+        EnvCommand::History { place, env } => {
+            let world = open(place).await?;
+            let wanted = env.as_ref().map(|name| world.environments.get(name)).transpose()?;
+            let facts = world.facts().await?;
+            let is_wanted =
+                |record: &&Record| wanted.is_none_or(|environment| record.environment() == Some(&environment.name));
+            Ok(output::answer(&cli.talk, &Records(facts.records().iter().filter(is_wanted).collect())))
+        }
+        EnvCommand::Promote { from, image, to, tag, allow_removal, writing } => {
+            let world = open(&writing.place).await?;
+            let from = match (from, image) {
+                (Some(name), _) => From::Environment(world.environments.get(name)?),
+                (None, Some(image)) => From::Image(image),
+                (None, None) => unreachable!("refused by the command line"),
+            };
+            let to = world.environments.get(to)?;
+            let asked = Promotion { from, to, tag: tag.as_deref(), allow_removal: *allow_removal };
+            let promoted = world.promote(&asked, writing.actor(), writing.dry_run).await?;
+            Ok(output::answer(&cli.talk, &promoted))
+        }
+        EnvCommand::Rollback { env, to, writing } => {
+            let world = open(&writing.place).await?;
+            let environment = world.environments.get(env)?;
+            let done = world.roll_back(environment, to.as_deref(), writing.actor(), writing.dry_run).await?;
+            Ok(output::answer(&cli.talk, &done))
+        }
+        EnvCommand::FixedIn { hotfix, level, writing } => {
+            write(cli, writing, async |world| world.fixed_in(hotfix, *level)).await
+        }
+        EnvCommand::Solve { hotfix, reason, writing } => {
+            write(cli, writing, async |world| world.solve(hotfix, reason.clone()).await).await
+        }
+        EnvCommand::Verify { env, result, writing } => {
+            write(cli, writing, async |world| world.verify(world.environments.get(env)?, (*result).into()).await).await
+        }
+        EnvCommand::Approve(Opinion { env, reason, writing }) => {
+            write(cli, writing, async |world| world.approve(world.environments.get(env)?, reason.clone()).await).await
+        }
+        EnvCommand::Reject(Opinion { env, reason, writing }) => {
+            write(cli, writing, async |world| world.reject(world.environments.get(env)?, reason.clone()).await).await
+        }
+    }
+}
+
+/// Finds out what to write, and writes it.
+async fn write(cli: &Cli, writing: &Writing, find: impl AsyncFnOnce(&World) -> Result<Act>) -> Result<u8> {
+    let world = open(&writing.place).await?;
+    let act = find(&world).await?;
+    let record = match writing.dry_run {
+        true => Record::new(writing.actor(), act),
+        false => world.record(writing.actor(), act).await?,
+    };
+    Ok(output::answer(&cli.talk, &record))
+}
+
+async fn open(place: &EnvPlace) -> Result<World> {
+    World::open(&place.environments, place.ledger.as_deref(), place.memory()).await
+}
+
+/// A status with colours, and without them as JSON.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Colored<'a> {
+    status: &'a Status,
+    #[serde(skip)]
+    color: bool,
+}
+
+impl fmt::Display for Colored<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Shown { status: self.status, color: self.color }.fmt(f)
+    }
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Records<'a>(Vec<&'a Record>);
+
+impl fmt::Display for Records<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return writeln!(f, "nothing was recorded");
+        }
+        self.0.iter().try_for_each(|record| writeln!(f, "{record}"))
+    }
+}
+
+/// Of the answer, which goes to stdout.
+fn color(cli: &Cli) -> bool {
+    match cli.talk.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+        }
+    }
+}
+
+/// Message and causes, a line each.
+fn chain(error: &Error) -> Vec<String> {
+    let mut lines = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(cause) = source {
+        lines.push(cause.to_string());
+        source = cause.source();
+    }
+    lines
+}

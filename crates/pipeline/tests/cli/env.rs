@@ -1,0 +1,244 @@
+//! Environments, by a real registry: which runs what, which hotfixes are where, and what the ledger keeps.
+
+use serde_json::Value;
+
+use crate::support::Scenario;
+use crate::support::estate::{ENVIRONMENTS, Estate};
+use crate::support::http::Server;
+
+/// What a hotfix's row says, environment by environment.
+fn states(status: &Value, hotfix: &str) -> Vec<String> {
+    let rows = status["hotfixes"].as_array().expect("a list");
+    let row = rows.iter().find(|row| row["hotfix"] == hotfix).unwrap_or_else(|| panic!("no {hotfix} in {status}"));
+    let places = row["environments"].as_array().expect("a list");
+    places.iter().map(|place| place["state"].as_str().expect("text").to_owned()).collect()
+}
+
+fn versions(status: &Value) -> Vec<String> {
+    let rows = status["environments"].as_array().expect("a list");
+    let shown = |row: &Value| {
+        let plus = if row["unsolved"] == true { "+" } else { "" };
+        format!("{}{plus}", row["version"].as_str().unwrap_or("-"))
+    };
+    rows.iter().map(shown).collect()
+}
+
+/// The same pack with another first hotfix.
+fn other_fix() -> Scenario {
+    let scenario = Scenario::empty().without_engine().with_pack(|pack| pack);
+    scenario.with_hotfix(1, |hotfix| hotfix.add("other.txt", "another fix"))
+}
+
+#[test]
+fn where_the_hotfixes_are() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(0, &["dev"]);
+    estate.deploy(1, &["qa"]);
+    estate.deploy(2, &["preprod", "prod"]);
+    let status = estate.json("status");
+    assert_eq!(versions(&status), ["4.1.0.10", "4.1.0.10-hf1+", "4.1.0.10-hf2+", "4.1.0.10-hf2+"]);
+    assert_eq!(states(&status, "wso2am-4.1.0.10/hf-1"), ["missing", "applied", "applied", "applied"]);
+    assert_eq!(states(&status, "wso2am-4.1.0.10/hf-2"), ["missing", "missing", "applied", "applied"]);
+    assert_eq!(status["environments"][3]["digest"], estate.digest("prod").as_str());
+    let run = estate.env("status");
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    for line in [
+        "environment        version               digest        since  by",
+        "prod (production)  wso2am 4.1.0.10-hf2+  ",
+        "wso2am-4.1.0.10/hf-2  missing  missing  applied  applied",
+        "dev lacks wso2am-4.1.0.10/hf-1, which prod holds",
+        "qa lacks wso2am-4.1.0.10/hf-2, which prod holds",
+    ] {
+        assert!(run.stdout.contains(line), "{line}\n{}", run.stdout);
+    }
+    assert!(!run.stdout.contains('\u{1b}'));
+    assert!(estate.env("status --color always").stdout.contains("\u{1b}[31mwso2am 4.1.0.10-hf2+\u{1b}[0m"));
+    assert_eq!(estate.env("status --check").code, Some(11));
+}
+
+#[test]
+fn where_all_is_as_it_should_be_the_check_passes() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(2, &ENVIRONMENTS);
+    assert_eq!(estate.env("status --check").succeeds().stdout.matches("applied").count(), 8);
+    // Pre-production is ahead of production.
+    estate.deploy(3, &["preprod"]);
+    let run = estate.env("status --check");
+    assert_eq!(run.code, Some(11));
+    assert!(
+        run.stdout.contains("preprod (4.1.0.10-hf3) is not synchronized with prod (4.1.0.10-hf2)"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
+fn a_hotfix_of_the_same_number_and_another_content_is_another() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &ENVIRONMENTS);
+    estate.deploy_from(&other_fix(), 1, &["qa"]);
+    let status = estate.json("status");
+    assert_eq!(states(&status, "wso2am-4.1.0.10/hf-1"), ["applied", "other", "applied", "applied"]);
+    assert_eq!(status["drift"][0], "qa has another wso2am-4.1.0.10/hf-1 than prod");
+}
+
+#[test]
+fn solved_is_only_what_is_everywhere() {
+    let Some(estate) = Estate::new() else { return };
+    let hotfix = "wso2am-4.1.0.10/hf-1";
+    estate.deploy(1, &["qa", "preprod", "prod"]);
+    // Development is at a later level, without hotfixes.
+    let later = Scenario::empty().without_engine().with_pack(|pack| pack.level(20));
+    estate.deploy_from(&later, 0, &["dev"]);
+    let run = estate.env(&format!("solve {hotfix}"));
+    assert_eq!(run.code, Some(11), "{}", run.stderr);
+    run.says(&format!("error: {hotfix} is not everywhere: dev (4.1.0.20) lacks it")).says("hotfix env fixed-in");
+    estate.env(&format!("fixed-in {hotfix} 30")).succeeds();
+    assert_eq!(states(&estate.json("status"), hotfix)[0], "missing", "level 20 is before 30");
+    estate.env(&format!("fixed-in {hotfix} 15 --actor jo")).succeeds();
+    let status = estate.json("status");
+    assert_eq!(states(&status, hotfix), ["included", "applied", "applied", "applied"]);
+    assert_eq!(versions(&status), ["4.1.0.20", "4.1.0.10-hf1+", "4.1.0.10-hf1+", "4.1.0.10-hf1+"]);
+    estate.env(&format!("solve {hotfix} --reason done --actor jo")).succeeds();
+    let status = estate.json("status");
+    assert_eq!(versions(&status), ["4.1.0.20", "4.1.0.10-hf1", "4.1.0.10-hf1", "4.1.0.10-hf1"]);
+    assert_eq!(estate.env("status --check").code, Some(0));
+    let history = estate.env("history").succeeds().stdout;
+    let lines: Vec<&str> = history.lines().filter_map(|line| line.split_once("  ")).map(|(_, rest)| rest).collect();
+    let expected = [format!("jo: {hotfix} is fixed in update level 15"), format!("jo: {hotfix} is solved: done")];
+    assert_eq!(lines[1..], expected, "{history}");
+    estate
+        .env(&format!("fixed-in {hotfix} 10"))
+        .fails_with(2)
+        .says("level 10 cannot hold the fix of wso2am-4.1.0.10/hf-1");
+}
+
+#[test]
+fn opinions_are_of_what_runs_now() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["preprod"]);
+    estate.env("verify --env preprod --result pass").succeeds();
+    estate.env("approve --env preprod --reason tested --actor ann").succeeds();
+    estate.env("reject --env preprod --reason slow --actor bob").succeeds();
+    let records = estate.json("history --env preprod");
+    let records = records.as_array().expect("a list");
+    let acts: Vec<_> = records.iter().map(|record| record["act"].as_str().expect("text")).collect();
+    assert_eq!(acts, ["verified", "approved", "rejected"]);
+    for record in records {
+        assert_eq!(record["digest"], estate.digest("preprod").as_str());
+    }
+    assert_eq!((&records[0]["result"], &records[1]["reason"]), (&Value::from("pass"), &Value::from("tested")));
+    assert_eq!(records[2]["actor"]["name"], "bob");
+    assert_eq!(records[2]["actor"]["declared-by"], "option");
+    assert_eq!(estate.json("history --env prod"), Value::Array(Vec::new()));
+    let run = estate.env("approve --env prod --reason x").fails_with(4);
+    run.says("error: the environment prod runs nothing: there is no ").says("push an image with that tag first");
+    estate
+        .env("approve --env prd --reason x")
+        .fails_with(2)
+        .says("there is no environment 'prd'")
+        .says("did you mean 'prod'?");
+}
+
+#[test]
+fn a_dry_run_writes_nothing() {
+    let Some(estate) = Estate::new() else { return };
+    let run = estate.env("fixed-in wso2am-4.1.0.10/hf-1 15 --dry-run").succeeds();
+    assert!(run.stdout.contains("is fixed in update level 15"), "{}", run.stdout);
+    assert_eq!(estate.env("history").stdout, "nothing was recorded\n");
+}
+
+#[test]
+fn eight_writers_at_once_lose_nothing() {
+    let Some(estate) = Estate::new() else { return };
+    std::thread::scope(|scope| {
+        for writer in 1..=8 {
+            let estate = &estate;
+            scope.spawn(move || {
+                for n in 1..=3 {
+                    estate.env(&format!("fixed-in wso2am-4.1.0.10/hf-{writer} {}", 20 + n)).succeeds();
+                }
+            });
+        }
+    });
+    let history = estate.json("history");
+    assert_eq!(history.as_array().expect("a list").len(), 24);
+    // Whoever comes next has it all from one place.
+    estate.env("fixed-in wso2am-4.1.0.10/hf-9 20").succeeds();
+    let all = estate.registry.artifact("team/am", "hotfix-ledger");
+    assert_eq!(all.lines().count(), 25);
+}
+
+#[test]
+fn the_ledger_can_be_a_file() {
+    let Some(estate) = Estate::new() else { return };
+    estate.env("fixed-in wso2am-4.1.0.10/hf-1 15 --ledger file:ledger.jsonl").succeeds();
+    let text = estate.scenario.text("ledger.jsonl");
+    let record: Value = serde_json::from_str(&text).expect("a line of JSON");
+    assert_eq!((&record["schema"], &record["act"]), (&Value::from(1), &Value::from("fixed-in")));
+    assert_eq!((&record["hotfix"], &record["level"]), (&Value::from("wso2am-4.1.0.10/hf-1"), &Value::from(15)));
+    assert!(!estate.registry.has("team/am", "hotfix-ledger"));
+    assert!(estate.env("history --ledger file:ledger.jsonl").succeeds().stdout.contains("update level 15"));
+}
+
+#[test]
+fn what_did_not_change_is_not_read_again() {
+    let Some(estate) = Estate::new() else { return };
+    for (through, environment) in (0..).zip(ENVIRONMENTS) {
+        estate.deploy(through, &[environment]);
+    }
+    let asked = |words: &str| {
+        let before = estate.registry.requests().len();
+        estate.env(words).succeeds();
+        let requests = estate.registry.requests();
+        let of = |method: &str, part: &str| {
+            let is_it = |line: &&String| line.starts_with(&format!("{method} /v2/team/am/{part}"));
+            requests[before..].iter().filter(is_it).count()
+        };
+        (of("GET", "manifests/"), of("GET", "blobs/"), of("HEAD", "manifests/"))
+    };
+    // The ledger's tag is asked for as well, and is not there.
+    let (manifests, blobs, heads) = asked("status");
+    assert_eq!((manifests, blobs, heads), (5, 4, 0), "a manifest and a configuration each");
+    let (manifests, blobs, heads) = asked("status");
+    assert_eq!((manifests, blobs, heads), (1, 0, 4));
+    estate.deploy_from(&other_fix(), 1, &["prod"]);
+    let (manifests, blobs, _) = asked("status");
+    assert_eq!((manifests, blobs), (2, 1));
+    let (manifests, blobs, _) = asked("status --no-cache");
+    assert_eq!((manifests, blobs), (5, 4));
+}
+
+#[test]
+fn wrong_settings_are_told_with_their_place() {
+    let Some(estate) = Estate::new() else { return };
+    let scenario = &estate.scenario;
+    scenario.run(&["env", "status", "--environments", "none.toml"]).fails_with(4).says("error: cannot read none.toml");
+    std::fs::write(scenario.path("wrong.toml"), "[[environments]]\nnme = \"x\"\n").expect("written");
+    let run = scenario.run(&["env", "status", "--environments", "wrong.toml"]).fails_with(2);
+    run.says("error: wrong.toml:2:1: unknown key 'nme'").says("next: did you mean 'name'?");
+    let run = estate.env("fixed-in wso2am/1 3").fails_with(2);
+    run.says("invalid value 'wso2am/1' for '<HOTFIX>': expected <product>-<version>.<level>/hf-<n>");
+    estate.env("history --ledger file:").fails_with(2).says("invalid value 'file:' for '--ledger'");
+}
+
+#[test]
+fn a_registry_that_fails_is_told() {
+    let Some(estate) = Estate::new() else { return };
+    let server = Server::start(|_| crate::support::http::Answer::new(503));
+    let text = format!("[[environments]]\nname = \"x\"\nimage = \"{}/a:b\"\nproduction = true\n", server.host);
+    std::fs::write(estate.scenario.path("broken.toml"), text).expect("written");
+    let run = estate.scenario.run(&["env", "status", "--environments", "broken.toml"]).fails_with(9);
+    run.says(&format!("error: cannot look at {}/a:b", server.host)).says("503");
+}
+
+#[test]
+fn settings_of_other_commands_are_not_those_of_environments() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["preprod"]);
+    // `env` and `tag` mean something else to `apply`.
+    std::fs::write(estate.scenario.path("hotfix.toml"), "env = { A = \"b\" }\ntag = [\"x:y\"]\nactor = \"jo\"\n")
+        .expect("written");
+    estate.env("verify --env preprod --result pass").succeeds();
+    assert_eq!(estate.json("history")[0]["actor"]["name"], "jo");
+}

@@ -1,0 +1,185 @@
+//! Images from one environment to the next, and back.
+
+use update_tool_sim::PackBuilder;
+
+use crate::support::Scenario;
+use crate::support::estate::{Estate, REGISTRY_PASSWORD, USER};
+use crate::support::registry::Registry;
+
+fn two_registries(gate: &str) -> Option<Estate> {
+    Estate::with(Some(Registry::start_with_password(USER, REGISTRY_PASSWORD)?), gate)
+}
+
+#[test]
+fn the_very_image_that_was_tested_gets_into_production() {
+    let Some(estate) = two_registries("") else { return };
+    estate.deploy(1, &["prod"]);
+    estate.deploy(2, &["preprod"]);
+    let (tested, before) = (estate.digest("preprod"), estate.digest("prod"));
+    assert_ne!(tested, before);
+    let run = estate.env("promote --from preprod --to prod --dry-run").succeeds();
+    assert!(run.stdout.starts_with("prod would run 4.1.0.10-hf2 ("), "{}", run.stdout);
+    assert!(run.stdout.contains("in place of 4.1.0.10-hf1 ("), "{}", run.stdout);
+    assert_eq!(estate.digest("prod"), before);
+    estate.env("promote --from preprod --to prod --actor jo").succeeds();
+    let production = estate.registry_of("prod");
+    assert_eq!(estate.digest("prod"), tested);
+    assert_eq!(production.digest_of("team/am", "4.1.0.10-hf2"), tested);
+    // The product's layer was there: configuration and the layer of the hotfixes were sent.
+    let sent_before = production.blobs_sent("team/am");
+    let again = estate.env("promote --from preprod --to prod").succeeds().stdout;
+    assert!(again.starts_with("prod runs 4.1.0.10-hf2 (") && again.ends_with(") already\n"), "{again}");
+    assert_eq!(production.blobs_sent("team/am"), sent_before);
+    let history = estate.json("history --env prod");
+    assert_eq!(history.as_array().expect("a list").len(), 1, "a promotion that is done is not done again: {history}");
+    assert_eq!(history[0]["act"], "promoted");
+    assert_eq!((&history[0]["from"], &history[0]["version-tag"]), (&"preprod".into(), &"4.1.0.10-hf2".into()));
+    assert_eq!((&history[0]["digest"], &history[0]["replaced"]), (&tested.into(), &before.into()));
+    let status = estate.json("status");
+    assert_eq!(status["environments"][3]["by"], "jo");
+    assert_eq!(estate.env("status --check").code, Some(11), "quality assurance and development lack them");
+}
+
+#[test]
+fn blobs_stay_in_their_registry() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["dev"]);
+    let sent = estate.registry.blobs_sent("team/am");
+    let text = estate.scenario.text("environments.toml").replace("/team/am:prod", "/live/am:prod");
+    std::fs::write(estate.scenario.path("environments.toml"), text).expect("written");
+    estate.env("promote --from dev --to prod").succeeds();
+    assert_eq!(estate.registry.digest_of("live/am", "prod"), estate.digest("dev"));
+    assert_eq!(estate.registry.blobs_sent("team/am"), sent);
+    // Two layers and the configuration; what was sent is the ledger's.
+    assert_eq!(estate.registry.blobs_mounted("live/am"), 3);
+}
+
+#[test]
+fn a_gate_stays_closed_until_everything_holds() {
+    let Some(estate) = Estate::with(None, "gate = { verified = true, approvals = 2 }") else { return };
+    estate.deploy(2, &["preprod"]);
+    let promote = "promote --from preprod --to prod";
+    let closed = |words: &str| {
+        estate.env(promote).fails_with(11).says(words);
+        assert!(!estate.registry.has("team/am", "prod"));
+    };
+    closed("may not get into prod: it was not verified in preprod; 0 of 2 approvals are there");
+    estate.env("verify --env preprod --result fail").succeeds();
+    closed("its tests in preprod failed");
+    estate.env("verify --env preprod --result pass").succeeds();
+    estate.env("approve --env preprod --reason ok --actor ann").succeeds();
+    closed("prod: 1 of 2 approvals are there");
+    estate.env("reject --env preprod --reason slow --actor eve").succeeds();
+    closed("eve rejected it: slow");
+    estate.env("approve --env preprod --reason ok --actor ann").succeeds();
+    estate.env("approve --env preprod --reason ok --actor bob").succeeds();
+    estate.env(promote).succeeds();
+    assert_eq!(estate.digest("prod"), estate.digest("preprod"));
+    // Of another image nobody said anything.
+    estate.deploy(3, &["preprod"]);
+    estate.env(promote).fails_with(11).says("it was not verified in preprod");
+}
+
+#[test]
+fn time_in_the_environment_before_is_a_gate() {
+    let Some(estate) = Estate::with(None, "gate = { soak = \"1h\" }") else { return };
+    estate.deploy(1, &["qa"]);
+    estate.env("promote --from qa --to prod").fails_with(11).says("since when it has been in qa is not known");
+    estate.env("promote --from qa --to preprod").succeeds();
+    estate.env("promote --from preprod --to prod").fails_with(11).says("and 1h are asked for");
+}
+
+#[test]
+fn hotfixes_of_production_are_not_lost() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(2, &["prod"]);
+    estate.deploy(1, &["preprod"]);
+    let before = estate.digest("prod");
+    let run = estate.env("promote --from preprod --to prod").fails_with(11);
+    run.says("error: prod would lose wso2am-4.1.0.10/hf-2").says("--allow-removal");
+    assert_eq!(estate.digest("prod"), before);
+    estate.env("promote --from preprod --to prod --allow-removal").succeeds();
+    assert_eq!(estate.digest("prod"), estate.digest("preprod"));
+}
+
+#[test]
+fn a_level_that_holds_the_fixes_needs_no_hotfixes() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["preprod", "prod"]);
+    let later = Scenario::empty().without_engine().with_pack(|pack| pack.level(20));
+    estate.deploy_from(&later, 0, &["outside"]);
+    let promote = format!("promote --image {} --to preprod", estate.tag("outside"));
+    estate.env(&promote).fails_with(11).says("preprod would lose wso2am-4.1.0.10/hf-1").says("fixed-in");
+    estate.env("fixed-in wso2am-4.1.0.10/hf-1 20").succeeds();
+    estate.env(&promote).succeeds();
+    assert_eq!(estate.digest("preprod"), estate.digest("outside"));
+    assert_eq!(estate.registry.digest_of("team/am", "4.1.0.20"), estate.digest("outside"));
+}
+
+#[test]
+fn another_product_is_refused() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["prod"]);
+    let other = Scenario::empty().without_engine().with_pack(|_| PackBuilder::new("wso2is", "7.1.0").level(3));
+    estate.deploy_from(&other, 0, &["preprod"]);
+    estate
+        .env("promote --from preprod --to prod")
+        .fails_with(11)
+        .says("prod runs wso2am, and sha256:")
+        .says("is wso2is");
+}
+
+#[test]
+fn a_version_keeps_its_image() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["dev", "4.1.0.10-hf2"]);
+    estate.deploy(2, &["preprod"]);
+    let run = estate.env("promote --from preprod --to prod").fails_with(11);
+    run.says(":4.1.0.10-hf2 names another image already, sha256:").says("give --tag with another name");
+    assert!(!estate.registry.has("team/am", "prod"));
+    estate.env("promote --from preprod --to prod --tag 4.1.0.10-hf2.1").succeeds();
+    assert_eq!(estate.registry.digest_of("team/am", "4.1.0.10-hf2.1"), estate.digest("prod"));
+    estate.env("promote --from preprod --to qa --tag qa").fails_with(11).says("qa is the tag of qa itself");
+    estate.env("promote --from preprod --to qa --tag a:b").fails_with(2).says("expected a tag alone");
+    estate.env("promote --to qa").fails_with(2).says("--from");
+    estate.env("promote --from dev --to dev").fails_with(11).says("give two environments");
+}
+
+#[test]
+fn back_to_what_was_verified() {
+    let Some(estate) = Estate::new() else { return };
+    for through in 1..=3 {
+        estate.deploy(through, &["preprod"]);
+        if through != 2 {
+            estate.env("verify --env preprod --result pass").succeeds();
+        }
+        estate.env("promote --from preprod --to prod").succeeds();
+    }
+    let version = |tag: &str| estate.registry.digest_of("team/am", tag);
+    let (first, second, third) = (version("4.1.0.10-hf1"), version("4.1.0.10-hf2"), version("4.1.0.10-hf3"));
+    estate.env(&format!("rollback --env prod --to {second}")).fails_with(11).says("was never verified");
+    estate.env(&format!("rollback --env prod --to {third}")).fails_with(11).says("already");
+    estate.env("rollback --env prod --to sha256:00").fails_with(11).says("prod never ran sha256:00");
+    estate.env("rollback --env qa").fails_with(4).says("the environment qa runs nothing");
+    estate.env("rollback --env prod --dry-run").succeeds();
+    assert_eq!(estate.digest("prod"), third);
+    estate.env("rollback --env prod --actor jo").succeeds();
+    assert_eq!(estate.digest("prod"), first, "the second was not verified");
+    let history = estate.json("history --env prod");
+    let last = history.as_array().and_then(|all| all.last()).expect("records");
+    assert_eq!(
+        (&last["act"], &last["digest"], &last["replaced"]),
+        (&"rolled-back".into(), &first.into(), &third.into())
+    );
+}
+
+#[test]
+fn a_password_that_is_wrong_changes_nothing() {
+    let Some(estate) = two_registries("") else { return };
+    estate.deploy(1, &["preprod"]);
+    let config = estate.registry_of("prod").docker_config(USER, "wrong");
+    std::fs::write(estate.scenario.path("home/config.json"), config).expect("written");
+    let run = estate.env("promote --from preprod --to prod").fails_with(9);
+    run.says("does not allow a pull from team/am: authentication required").says("docker login").does_not_say("wrong");
+    assert!(!estate.registry_of("prod").has("team/am", "prod"));
+}

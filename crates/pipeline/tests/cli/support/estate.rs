@@ -1,0 +1,91 @@
+//! Four environments of one product in a registry, in which images are put as `hotfix apply` makes them.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::registry::Registry;
+use super::scenario::{Run, Scenario};
+
+pub struct Estate {
+    pub registry: Registry,
+    /// Where production is, if not there too; it wants a password.
+    pub production: Option<Registry>,
+    /// A pack and three hotfixes; `environments.toml` is in its folder, where commands are run.
+    pub scenario: Scenario,
+    layouts: AtomicU32,
+}
+
+pub const USER: &str = "ci";
+pub const REGISTRY_PASSWORD: &str = "s3cret-of-production";
+/// From where work begins to where customers are.
+pub const ENVIRONMENTS: [&str; 4] = ["dev", "qa", "preprod", "prod"];
+
+impl Estate {
+    /// None, and the test is skipped, where no registry can be started.
+    pub fn new() -> Option<Self> {
+        Self::with(None, "")
+    }
+
+    /// Production in a registry of its own, with more of its own in the file, such as a gate.
+    pub fn with(production: Option<Registry>, more: &str) -> Option<Self> {
+        let registry = Registry::start()?;
+        let mut scenario = Scenario::new().without_engine();
+        if let Some(production) = &production {
+            scenario = scenario.with_file("home/config.json", production.docker_config(USER, REGISTRY_PASSWORD));
+        }
+        let estate = Self { registry, production, scenario, layouts: AtomicU32::new(0) };
+        let tables = ENVIRONMENTS.map(|name| {
+            let more = match name {
+                "preprod" => "synchronized-with = \"prod\"\n".to_owned(),
+                "prod" => format!("production = true\n{more}\n"),
+                _ => String::new(),
+            };
+            format!("[[environments]]\nname = \"{name}\"\nimage = \"{}\"\n{more}\n", estate.tag(name))
+        });
+        std::fs::write(estate.scenario.path("environments.toml"), tables.concat()).expect("written");
+        Some(estate)
+    }
+
+    /// The registry in which an environment is.
+    pub fn registry_of(&self, environment: &str) -> &Registry {
+        self.production.as_ref().filter(|_| environment == "prod").unwrap_or(&self.registry)
+    }
+
+    /// The tag of an environment.
+    pub fn tag(&self, environment: &str) -> String {
+        format!("{}/team/am:{environment}", self.registry_of(environment).host)
+    }
+
+    /// Makes an image with the first hotfixes and lets these environments run it.
+    pub fn deploy(&self, through: u32, environments: &[&str]) {
+        self.deploy_from(&self.scenario, through, environments);
+    }
+
+    /// The same with the pack and the hotfixes of another scenario.
+    pub fn deploy_from(&self, scenario: &Scenario, through: u32, environments: &[&str]) {
+        let number = self.layouts.fetch_add(1, Ordering::Relaxed);
+        let (output, through) = (format!("oci:layout-{number}"), through.to_string());
+        let pack = scenario.pack().file_name().expect("a name").to_str().expect("UTF-8");
+        let mut arguments = vec!["apply".to_owned(), format!("packs/{pack}"), "hotfixes".to_owned()];
+        let options = ["--output", &output, "--base-image", "scratch", "--push", "--through", &through];
+        arguments.extend(options.map(str::to_owned));
+        arguments.extend(environments.iter().flat_map(|name| ["--tag".to_owned(), self.tag(name)]));
+        scenario.run(&arguments).succeeds();
+    }
+
+    /// `hotfix env …`
+    pub fn env(&self, words: &str) -> Run<'_> {
+        let words: Vec<&str> = ["env"].into_iter().chain(words.split(' ')).collect();
+        self.scenario.run(&words)
+    }
+
+    /// The answer in JSON.
+    pub fn json(&self, words: &str) -> serde_json::Value {
+        let run = self.env(&format!("{words} --format json"));
+        serde_json::from_str(&run.stdout).unwrap_or_else(|error| panic!("{error}: {}{}", run.stdout, run.stderr))
+    }
+
+    /// The digest of what an environment runs.
+    pub fn digest(&self, environment: &str) -> String {
+        self.registry_of(environment).digest_of("team/am", environment)
+    }
+}
