@@ -23,9 +23,15 @@ const DEEPEST: usize = 2;
 /// [`Error::NotInRegistry`] where the source has no such image; [`Error::Denied`], [`Error::RegistryUnreachable`],
 /// [`Error::Untrusted`] or [`Error::Registry`] of either side.
 pub async fn copy(from: &Repository, to: &Repository, digest: &str) -> Result<RawManifest> {
-    let source = from.reference();
-    let copying = Copying { from, to, beside: source.is_beside(to.reference()).then(|| source.repository()) };
-    copying.manifest(digest, DEEPEST).await
+    Copying::new(from, to).manifest(digest, DEEPEST).await
+}
+
+/// Copies one blob, if the target lacks it.
+///
+/// # Errors
+/// As [`copy`].
+pub async fn copy_blob(from: &Repository, to: &Repository, digest: &str, size: u64) -> Result<()> {
+    Copying::new(from, to).blob(digest, size).await
 }
 
 struct Copying<'a> {
@@ -35,7 +41,12 @@ struct Copying<'a> {
     beside: Option<&'a str>,
 }
 
-impl Copying<'_> {
+impl<'a> Copying<'a> {
+    fn new(from: &'a Repository, to: &'a Repository) -> Self {
+        let source = from.reference();
+        Self { from, to, beside: source.is_beside(to.reference()).then(|| source.repository()) }
+    }
+
     async fn manifest(&self, digest: &str, depth: usize) -> Result<RawManifest> {
         let source = self.from.reference();
         let manifest = self.from.manifest(digest).await?.ok_or_else(|| Error::NotInRegistry {
@@ -63,7 +74,7 @@ impl Copying<'_> {
         let mut blobs: Vec<Descriptor> = list("layers")?.into_iter().chain(config).collect();
         blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
         blobs.dedup_by(|a, b| a.digest == b.digest);
-        futures_util::stream::iter(blobs.iter().map(|blob| self.blob(blob)))
+        futures_util::stream::iter(blobs.iter().map(|blob| self.blob(&blob.digest, blob.size)))
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
             .await?;
@@ -75,17 +86,17 @@ impl Copying<'_> {
         Ok(manifest)
     }
 
-    async fn blob(&self, blob: &Descriptor) -> Result<()> {
-        if self.to.has_blob(&blob.digest).await? {
+    async fn blob(&self, digest: &str, size: u64) -> Result<()> {
+        if self.to.has_blob(digest).await? {
             return Ok(());
         }
-        match self.begin(&blob.digest).await? {
-            Upload::Mounted => debug!(digest = blob.digest, "taken from the repository beside it"),
+        match self.begin(digest).await? {
+            Upload::Mounted => debug!(digest, "taken from the repository beside it"),
             Upload::To(url) => {
-                info!("copying {} ({} bytes)", blob.digest, blob.size);
-                let answer = self.from.blob(&blob.digest).await?;
+                info!("copying {digest} ({size} bytes)");
+                let answer = self.from.blob(digest).await?;
                 let body = Body::wrap_stream(answer.bytes_stream());
-                self.to.finish_upload(url, &blob.digest, blob.size, body).await?;
+                self.to.finish_upload(url, digest, size, body).await?;
             }
         }
         Ok(())

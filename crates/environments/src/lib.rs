@@ -5,6 +5,7 @@
 pub mod error;
 pub mod facts;
 pub mod gates;
+mod graft;
 pub mod hotfix_id;
 pub mod images;
 pub mod labels;
@@ -12,6 +13,7 @@ pub mod ledger;
 pub mod memory;
 mod moving;
 pub mod promote;
+pub mod propagate;
 pub mod rollback;
 pub mod settings;
 pub mod show;

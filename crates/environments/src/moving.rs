@@ -1,10 +1,14 @@
 //! Letting a tag name another image, in an order in which it can be stopped anywhere: everything that the image needs first, the
 //! environment's tag last, and what is found done is not done again.
 
+use bytes::Bytes;
 use hotfix_docker::auth::credentials_for;
-use hotfix_docker::copy::copy;
+use hotfix_docker::copy::{copy, copy_blob};
+use hotfix_docker::hashing::digest_of;
+use hotfix_docker::oci_layout::MANIFEST_TYPE;
 use hotfix_docker::reference::ImageRef;
 use hotfix_docker::repository::{Access, RawManifest, Repository};
+use serde_json::Value;
 use tracing::info;
 
 use crate::settings::Environment;
@@ -49,6 +53,30 @@ impl<'a> Target<'a> {
     /// The manifest of an image that is here.
     pub(crate) async fn manifest(&self, digest: &str) -> Result<Option<RawManifest>> {
         self.repository.manifest(digest).await.map_err(self.failed("look at"))
+    }
+
+    /// Puts an image here whose layers are here or in the repository of `source`; no tag is touched.
+    pub(crate) async fn put_image(
+        &self,
+        source: &ImageRef,
+        configuration: Bytes,
+        mut manifest: Value,
+    ) -> Result<RawManifest> {
+        let from = open(source, Access::Pull, &[]).await?;
+        for layer in manifest["layers"].as_array().into_iter().flatten() {
+            let (digest, size) =
+                (layer["digest"].as_str().unwrap_or_default(), layer["size"].as_u64().unwrap_or_default());
+            copy_blob(&from, &self.repository, digest, size).await.map_err(self.failed("put a layer into"))?;
+        }
+        manifest["config"]["size"] = configuration.len().into();
+        let digest = self.repository.put_small_blob(configuration).await.map_err(self.failed("put an image into"))?;
+        manifest["config"]["digest"] = digest.into();
+        let kind = manifest["mediaType"].as_str().unwrap_or(MANIFEST_TYPE).to_owned();
+        let bytes = Bytes::from(manifest.to_string());
+        let digest = digest_of(&bytes);
+        let put = self.repository.put_manifest(&digest, &kind, bytes.clone()).await;
+        put.map_err(self.failed("put an image into"))?;
+        Ok(RawManifest { bytes, media_type: kind, digest })
     }
 
     /// Lets a tag of this repository name the image.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::ledger::{Act, Move, Outcome, Record};
 use crate::promote::{self, Promoted};
+use crate::propagate::{self, Propagated};
 use crate::rollback::RolledBack;
 use crate::status::{State, Status};
 
@@ -173,6 +174,21 @@ impl fmt::Display for Promoted {
             (Some(version), Some(replaced)) => write!(f, ", in place of {version} ({})", short(replaced)),
             (None, Some(replaced)) => write!(f, ", in place of {}", short(replaced)),
             (_, None) => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for Propagated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hotfixes = self.hotfixes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let digest = self.digest.as_deref().map(short).unwrap_or_default();
+        write!(f, "{}: ", self.environment)?;
+        match &self.outcome {
+            propagate::Outcome::Done => write!(f, "has {hotfixes} now ({digest})"),
+            propagate::Outcome::Possible => write!(f, "would get {hotfixes}"),
+            propagate::Outcome::Unchanged => write!(f, "has them all ({digest})"),
+            propagate::Outcome::Impossible(reason) if hotfixes.is_empty() => write!(f, "not possible: {reason}"),
+            propagate::Outcome::Impossible(reason) => write!(f, "{hotfixes}: not possible: {reason}"),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::io::IsTerminal;
 
 use hotfix_environments::ledger::{Act, Record};
 use hotfix_environments::promote::{From, Promotion};
+use hotfix_environments::propagate::{Outcome, Propagation};
 use hotfix_environments::show::Shown;
 use hotfix_environments::status::Status;
 use hotfix_environments::world::World;
@@ -47,7 +48,7 @@ async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
             let facts = world.facts().await?;
             let is_wanted =
                 |record: &&Record| wanted.is_none_or(|environment| record.environment() == Some(&environment.name));
-            Ok(output::answer(&cli.talk, &Records(facts.records().iter().filter(is_wanted).collect())))
+            Ok(output::answer(&cli.talk, &List(facts.records().iter().filter(is_wanted).collect())))
         }
         EnvCommand::Promote { from, image, to, tag, allow_removal, writing } => {
             let world = open(&writing.place).await?;
@@ -60,6 +61,20 @@ async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
             let asked = Promotion { from, to, tag: tag.as_deref(), allow_removal: *allow_removal };
             let promoted = world.promote(&asked, writing.actor(), writing.dry_run).await?;
             Ok(output::answer(&cli.talk, &promoted))
+        }
+        EnvCommand::Propagate { from, to, through, writing } => {
+            let world = open(&writing.place).await?;
+            let environments = &world.environments;
+            let from = environments.get(from)?;
+            let to = match to.is_empty() {
+                true => environments.before(from).iter().collect(),
+                false => to.iter().map(|name| environments.get(name)).collect::<Result<_>>()?,
+            };
+            let asked = Propagation { from, to, through: *through };
+            let done = world.propagate(&asked, &writing.actor(), writing.dry_run).await?;
+            let is_impossible = done.iter().any(|one| matches!(one.outcome, Outcome::Impossible(_)));
+            let written = output::answer(&cli.talk, &List(done.iter().collect()));
+            Ok(if is_impossible { CONDITION } else { written })
         }
         EnvCommand::Rollback { env, to, writing } => {
             let world = open(&writing.place).await?;
@@ -115,16 +130,17 @@ impl fmt::Display for Colored<'_> {
     }
 }
 
+/// Lines of an answer.
 #[derive(Serialize)]
 #[serde(transparent)]
-struct Records<'a>(Vec<&'a Record>);
+struct List<'a, T>(Vec<&'a T>);
 
-impl fmt::Display for Records<'_> {
+impl<T: fmt::Display> fmt::Display for List<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
-            return writeln!(f, "nothing was recorded");
+            return writeln!(f, "nothing");
         }
-        self.0.iter().try_for_each(|record| writeln!(f, "{record}"))
+        self.0.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
 }
 

@@ -84,6 +84,21 @@ pub enum EnvCommand {
         #[command(flatten)]
         writing: Writing,
     },
+    /// Put the hotfixes of an environment on what earlier ones run: a new manifest in the registry, with no pack and no engine
+    Propagate {
+        /// The environment that has the hotfixes
+        #[arg(long, value_name = "ENV")]
+        from: String,
+        /// Environments that are to get them [default: all before it]
+        #[arg(long, value_name = "ENV", value_delimiter = ',')]
+        to: Vec<String>,
+        /// Only the first N hotfixes
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        through: Option<u32>,
+        /// How to write
+        #[command(flatten)]
+        writing: Writing,
+    },
     /// Let an environment run again what it ran before, and what was verified
     Rollback {
         /// The environment

@@ -57,17 +57,26 @@ impl Estate {
 
     /// Makes an image with the first hotfixes and lets these environments run it.
     pub fn deploy(&self, through: u32, environments: &[&str]) {
-        self.deploy_from(&self.scenario, through, environments);
+        self.make(&self.scenario, &[], through, environments);
+    }
+
+    /// The same with more options of `apply`.
+    pub fn deploy_with(&self, options: &[&str], through: u32, environments: &[&str]) {
+        self.make(&self.scenario, options, through, environments);
     }
 
     /// The same with the pack and the hotfixes of another scenario.
     pub fn deploy_from(&self, scenario: &Scenario, through: u32, environments: &[&str]) {
+        self.make(scenario, &[], through, environments);
+    }
+
+    fn make(&self, scenario: &Scenario, options: &[&str], through: u32, environments: &[&str]) {
         let number = self.layouts.fetch_add(1, Ordering::Relaxed);
         let (output, through) = (format!("oci:layout-{number}"), through.to_string());
         let pack = scenario.pack().file_name().expect("a name").to_str().expect("UTF-8");
         let mut arguments = vec!["apply".to_owned(), format!("packs/{pack}"), "hotfixes".to_owned()];
-        let options = ["--output", &output, "--base-image", "scratch", "--push", "--through", &through];
-        arguments.extend(options.map(str::to_owned));
+        let usual = ["--output", &output, "--base-image", "scratch", "--push", "--through", &through];
+        arguments.extend(usual.iter().chain(options).map(|word| (*word).to_owned()));
         arguments.extend(environments.iter().flat_map(|name| ["--tag".to_owned(), self.tag(name)]));
         scenario.run(&arguments).succeeds();
     }

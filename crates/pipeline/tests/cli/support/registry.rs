@@ -122,6 +122,12 @@ impl Registry {
         serde_json::from_slice(&fs::read(path).expect("it is there")).expect("JSON")
     }
 
+    /// Whether a blob is stored.
+    pub fn has_blob(&self, digest: &str) -> bool {
+        let hash = digest.strip_prefix("sha256:").expect("a digest");
+        self.folder.path().join("data/docker/registry/v2/blobs/sha256").join(&hash[..2]).join(hash).exists()
+    }
+
     /// The content of an artifact that a tag names.
     pub fn artifact(&self, repository: &str, tag: &str) -> String {
         let manifest = self.manifest(&self.digest_of(repository, tag));

@@ -1,0 +1,141 @@
+//! An image with the hotfixes of another one: that one's layer of hotfixes in place of its own, and labels that say so. Nothing
+//! but a few kilobytes of JSON is made anew.
+
+use serde_json::{Value, json};
+
+use crate::images::Image;
+use crate::labels::Holding;
+
+/// The label that says how far an image's hotfixes go, from the OCI image specification.
+const VERSION: &str = "org.opencontainers.image.version";
+const APPLIED: &str = "hotfix.applied";
+const FINGERPRINT: &str = "hotfix.fingerprint";
+/// Labels in which two images differ that are the same but for their hotfixes.
+const OF_HOTFIXES: [&str; 3] = [VERSION, APPLIED, FINGERPRINT];
+
+/// An image made of the layers of one and the hotfixes of another.
+#[derive(Debug)]
+pub(crate) enum Graft {
+    /// It is the other one.
+    TheOther,
+    /// It is a new one.
+    New {
+        /// Its configuration; the manifest lacks its digest and size.
+        configuration: Value,
+        /// Its manifest.
+        manifest: Value,
+    },
+}
+
+/// The image's layers without that of the hotfixes, and that one, where it has any; `None` where it was made in a way that
+/// leaves them in no layer of their own.
+#[derive(Debug)]
+struct Parts {
+    below: Vec<Value>,
+    hotfixes: Option<Layer>,
+}
+
+#[derive(Debug)]
+struct Layer {
+    diff_id: Value,
+    history: Value,
+    descriptor: Value,
+}
+
+/// `target` with the hotfixes of `source`.
+///
+/// # Errors
+/// Why that cannot be.
+pub(crate) fn graft(target: &Image, source: &Image) -> Result<Graft, String> {
+    let (Some(holds), Some(brings)) = (target.holding(), source.holding()) else {
+        return Err("its labels are not hotfix's".to_owned());
+    };
+    let other_way = |whose: &str| {
+        format!(
+            "the hotfixes of {whose} are in no layer of their own: it was made by a Dockerfile, or by the update tool"
+        )
+    };
+    let own = parts(target, &holds).ok_or_else(|| other_way("its image"))?;
+    let theirs = parts(source, &brings).ok_or_else(|| other_way("the image that they come from"))?;
+    let hotfixes = theirs.hotfixes.ok_or("there are no hotfixes to bring")?;
+    if own.below.last() != theirs.below.last() {
+        return Err("the product in it is not in the same layer: it was made from another image, or has the product in another place".to_owned());
+    }
+    if own.below == theirs.below && without_hotfixes(&target.configuration) == without_hotfixes(&source.configuration) {
+        return Ok(Graft::TheOther);
+    }
+    let manifest = manifest(target, own.hotfixes.is_some(), &hotfixes)?;
+    Ok(Graft::New { configuration: configuration(target, source, own.hotfixes.is_some(), &hotfixes), manifest })
+}
+
+fn parts(image: &Image, holding: &Holding) -> Option<Parts> {
+    let mut below = image.configuration.pointer("/rootfs/diff_ids")?.as_array()?.clone();
+    if holding.applied.is_empty() {
+        return Some(Parts { below, hotfixes: None });
+    }
+    let history = image.configuration["history"].as_array()?.iter().rfind(|entry| entry["empty_layer"] != true)?;
+    let files: Vec<&str> = holding.applied.iter().map(|applied| applied.file.as_str()).collect();
+    // As the layer is called by whoever makes it.
+    (history["created_by"] == format!("hotfix: {}", files.join(", "))).then_some(())?;
+    let layer = Layer {
+        diff_id: below.pop()?,
+        history: history.clone(),
+        descriptor: image.manifest["layers"].as_array()?.last()?.clone(),
+    };
+    Some(Parts { below, hotfixes: Some(layer) })
+}
+
+/// What two images have in common that differ in their hotfixes only.
+fn without_hotfixes(configuration: &Value) -> Value {
+    let mut common = configuration["config"].clone();
+    if let Some(labels) = common.get_mut("Labels").and_then(Value::as_object_mut) {
+        OF_HOTFIXES.iter().for_each(|label| drop(labels.shift_remove(*label)));
+    }
+    let platform = ["os", "architecture", "variant"].map(|key| configuration[key].clone());
+    json!([common, platform])
+}
+
+fn configuration(target: &Image, source: &Image, had_hotfixes: bool, hotfixes: &Layer) -> Value {
+    let mut made = target.configuration.clone();
+    replace_last(made.pointer_mut("/rootfs/diff_ids"), had_hotfixes, &hotfixes.diff_id);
+    replace_last(made.get_mut("history"), had_hotfixes, &hotfixes.history);
+    made["created"] = source.configuration["created"].clone();
+    let (own, theirs) = (target.labels(), source.labels());
+    let label = |name: &str| theirs.get(name).cloned().unwrap_or_default();
+    let prints = [own.get(FINGERPRINT), theirs.get(FINGERPRINT)].map(|print| print.cloned().unwrap_or_default());
+    let fingerprint = hotfix_docker::hashing::digest_of(prints.concat().as_bytes());
+    let labels = &mut made["config"]["Labels"];
+    labels[VERSION] = label(VERSION).into();
+    labels[APPLIED] = label(APPLIED).into();
+    labels[FINGERPRINT] = fingerprint.trim_start_matches("sha256:").into();
+    made
+}
+
+fn manifest(target: &Image, had_hotfixes: bool, hotfixes: &Layer) -> Result<Value, String> {
+    let mut made = target.manifest.clone();
+    let kind = |layer: &Value| layer["mediaType"].as_str().unwrap_or_default().to_owned();
+    let is_of_docker = |kind: &str| kind.starts_with("application/vnd.docker.");
+    let like = made["layers"].as_array().and_then(|layers| layers.last()).map(&kind).unwrap_or_default();
+    let mut descriptor = hotfixes.descriptor.clone();
+    let own = kind(&descriptor);
+    if is_of_docker(&own) != is_of_docker(&like) {
+        // The same bytes under the name that the manifest's own standard has for them.
+        descriptor["mediaType"] = match own.as_str() {
+            "application/vnd.docker.image.rootfs.diff.tar.gzip" => "application/vnd.oci.image.layer.v1.tar+gzip",
+            "application/vnd.oci.image.layer.v1.tar+gzip" => "application/vnd.docker.image.rootfs.diff.tar.gzip",
+            other => return Err(format!("its manifest knows no layers of the type {other}")),
+        }
+        .into();
+    }
+    replace_last(made.get_mut("layers"), had_hotfixes, &descriptor);
+    Ok(made)
+}
+
+fn replace_last(list: Option<&mut Value>, is_there: bool, with: &Value) {
+    if let Some(list) = list.and_then(Value::as_array_mut) {
+        if is_there {
+            list.pop();
+        }
+        list.push(with.clone());
+    }
+}
