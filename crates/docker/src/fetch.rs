@@ -79,7 +79,8 @@ fn named(image: BaseImage, reference: &ImageRef, digest: String) -> BaseImage {
     BaseImage { name: reference.to_string(), digest: Some(digest), source, ..image }
 }
 
-async fn fetch_blob(repository: &Repository, blob: &Descriptor, into: &Path) -> Result<()> {
+/// Fetches a blob, checked, into a layout in the folder `into`.
+pub(crate) async fn fetch_blob(repository: &Repository, blob: &Descriptor, into: &Path) -> Result<()> {
     let path = blob_path(into, &blob.digest)?;
     let folder = path.parent().unwrap_or(into);
     let file = NamedTempFile::new_in(folder).map_err(Error::io("write to the folder", folder))?;

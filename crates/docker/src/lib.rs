@@ -24,6 +24,7 @@ mod gzip;
 pub mod hashing;
 pub mod image;
 pub mod layer;
+pub mod layer_list;
 pub mod load;
 pub mod look;
 pub mod oci_layout;

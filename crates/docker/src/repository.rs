@@ -1,6 +1,8 @@
 //! One repository of a registry: its manifests, its blobs and uploads to it. Described in the OCI Distribution
 //! Specification.
 
+use std::time::Duration;
+
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
@@ -26,6 +28,22 @@ pub(crate) const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
 pub(crate) const DIGEST: &str = "docker-content-digest";
 /// Registries refuse larger ones; ours are a few kilobytes.
 const LARGEST_MANIFEST: usize = 4 << 20;
+
+/// Times that a request is sent at most, and how long is waited after the first; three times as long after each other.
+const TRIES: u32 = 4;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Failures of the moment: too many at once, somebody behind who does not answer, two who write the same.
+fn may_pass(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::INTERNAL_SERVER_ERROR
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT
+    )
+}
 
 /// A manifest or an index as the registry has it.
 #[derive(Debug, Clone)]
@@ -207,7 +225,24 @@ impl Repository {
         url
     }
 
+    /// Sends a request; once more, and again, where the registry fails in a way that passes, and nothing of a stream is sent
+    /// already.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        let mut pause = FIRST_PAUSE;
+        for _ in 1..TRIES {
+            let Some(copy) = request.try_clone() else { break };
+            let answer = self.send_once(copy).await?;
+            if !may_pass(answer.status()) {
+                return Ok(answer);
+            }
+            debug!(status = %answer.status(), "the registry is asked again");
+            tokio::time::sleep(pause).await;
+            pause *= 3;
+        }
+        self.send_once(request).await
+    }
+
+    async fn send_once(&self, request: RequestBuilder) -> Result<Response> {
         self.authorization.apply(request).await?.send().await.map_err(|error| self.lost(error))
     }
 

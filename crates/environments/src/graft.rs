@@ -1,10 +1,11 @@
 //! An image with the hotfixes of another one: that one's layer of hotfixes in place of its own, and labels that say so. Nothing
 //! but a few kilobytes of JSON is made anew.
 
+use hotfix_docker::hashing::digest_of;
 use serde_json::{Value, json};
 
 use crate::images::Image;
-use crate::labels::Holding;
+use crate::labels::{FILES_LABEL, Holding};
 
 /// The label that says how far an image's hotfixes go, from the OCI image specification.
 const VERSION: &str = "org.opencontainers.image.version";
@@ -12,6 +13,10 @@ const APPLIED: &str = "hotfix.applied";
 const FINGERPRINT: &str = "hotfix.fingerprint";
 /// Labels in which two images differ that are the same but for their hotfixes.
 const OF_HOTFIXES: [&str; 3] = [VERSION, APPLIED, FINGERPRINT];
+
+fn is_of_hotfixes(label: &str) -> bool {
+    OF_HOTFIXES.contains(&label) || label.starts_with(FILES_LABEL)
+}
 
 /// An image made of the layers of one and the hotfixes of another.
 #[derive(Debug)]
@@ -68,6 +73,16 @@ pub(crate) fn graft(target: &Image, source: &Image) -> Result<Graft, String> {
     Ok(Graft::New { configuration: configuration(target, source, own.hotfixes.is_some(), &hotfixes), manifest })
 }
 
+/// The layer that holds an image's hotfixes, as its manifest describes it; `None` where it has no such layer.
+pub(crate) fn hotfix_layer(image: &Image) -> Option<Value> {
+    parts(image, &image.holding()?)?.hotfixes.map(|layer| layer.descriptor)
+}
+
+/// Whether an image has its hotfixes in a layer of their own, or none.
+pub(crate) fn has_parts(image: &Image) -> bool {
+    image.holding().is_some_and(|holding| parts(image, &holding).is_some())
+}
+
 fn parts(image: &Image, holding: &Holding) -> Option<Parts> {
     let mut below = image.configuration.pointer("/rootfs/diff_ids")?.as_array()?.clone();
     if holding.applied.is_empty() {
@@ -89,7 +104,7 @@ fn parts(image: &Image, holding: &Holding) -> Option<Parts> {
 fn without_hotfixes(configuration: &Value) -> Value {
     let mut common = configuration["config"].clone();
     if let Some(labels) = common.get_mut("Labels").and_then(Value::as_object_mut) {
-        OF_HOTFIXES.iter().for_each(|label| drop(labels.shift_remove(*label)));
+        labels.retain(|label, _| !is_of_hotfixes(label));
     }
     let platform = ["os", "architecture", "variant"].map(|key| configuration[key].clone());
     json!([common, platform])
@@ -100,14 +115,14 @@ fn configuration(target: &Image, source: &Image, had_hotfixes: bool, hotfixes: &
     replace_last(made.pointer_mut("/rootfs/diff_ids"), had_hotfixes, &hotfixes.diff_id);
     replace_last(made.get_mut("history"), had_hotfixes, &hotfixes.history);
     made["created"] = source.configuration["created"].clone();
-    let (own, theirs) = (target.labels(), source.labels());
-    let label = |name: &str| theirs.get(name).cloned().unwrap_or_default();
-    let prints = [own.get(FINGERPRINT), theirs.get(FINGERPRINT)].map(|print| print.cloned().unwrap_or_default());
-    let fingerprint = hotfix_docker::hashing::digest_of(prints.concat().as_bytes());
-    let labels = &mut made["config"]["Labels"];
-    labels[VERSION] = label(VERSION).into();
-    labels[APPLIED] = label(APPLIED).into();
-    labels[FINGERPRINT] = fingerprint.trim_start_matches("sha256:").into();
+    let prints = [target, source].map(|image| image.labels().remove(FINGERPRINT).unwrap_or_default());
+    let fingerprint = digest_of(prints.concat().as_bytes());
+    if let Some(labels) = made.pointer_mut("/config/Labels").and_then(Value::as_object_mut) {
+        labels.retain(|label, _| !is_of_hotfixes(label));
+        let theirs = source.labels().into_iter().filter(|(label, _)| is_of_hotfixes(label));
+        labels.extend(theirs.map(|(label, value)| (label, value.into())));
+        labels.insert(FINGERPRINT.to_owned(), fingerprint.trim_start_matches("sha256:").into());
+    }
     made
 }
 

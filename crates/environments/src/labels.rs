@@ -6,6 +6,36 @@ use serde::{Deserialize, Serialize};
 
 use crate::hotfix_id::HotfixId;
 
+/// Begins the labels, one a hotfix, that say what it did to which files.
+pub const FILES_LABEL: &str = "hotfix.files.";
+
+/// What a hotfix did to which files of the product, by their paths in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub struct Files {
+    /// Files with another content.
+    pub changed: Vec<String>,
+    /// New files.
+    pub added: Vec<String>,
+    /// Files that are gone.
+    pub removed: Vec<String>,
+}
+
+impl Files {
+    /// What the hotfixes of an image did, by number; those that did it to too many files for a label are missing.
+    pub fn in_labels(labels: &BTreeMap<String, String>) -> BTreeMap<u32, Self> {
+        let ours = labels.range(FILES_LABEL.to_owned()..).take_while(|(key, _)| key.starts_with(FILES_LABEL));
+        let parsed = |(key, value): (&String, &String)| {
+            Some((key[FILES_LABEL.len()..].parse().ok()?, serde_json::from_str(value).ok()?))
+        };
+        ours.filter_map(parsed).collect()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> impl Iterator<Item = &String> {
+        self.changed.iter().chain(&self.added).chain(&self.removed)
+    }
+}
+
 /// The product and the hotfixes in an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Holding {

@@ -2,6 +2,7 @@
 //! no database: an environment is a tag in a registry, what an image holds is in its labels, and what labels cannot say is in a
 //! [ledger]. Knows nothing of packs and engines.
 
+pub mod compare;
 pub mod error;
 pub mod facts;
 pub mod gates;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::compare::{Change, Comparison, Side};
 use crate::ledger::{Act, Move, Outcome, Record};
 use crate::promote::{self, Promoted};
 use crate::propagate::{self, Propagated};
@@ -190,6 +191,35 @@ impl fmt::Display for Propagated {
             propagate::Outcome::Impossible(reason) if hotfixes.is_empty() => write!(f, "not possible: {reason}"),
             propagate::Outcome::Impossible(reason) => write!(f, "{hotfixes}: not possible: {reason}"),
         }
+    }
+}
+
+impl fmt::Display for Comparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Side { environment, digest, version } in [&self.from, &self.to] {
+            writeln!(f, "{environment}: {} ({})", version.as_deref().unwrap_or("not made by hotfix"), short(digest))?;
+        }
+        for (side, hotfixes) in [(&self.from, &self.only_from), (&self.to, &self.only_to)] {
+            if !hotfixes.is_empty() {
+                writeln!(f, "only in {}: {}", side.environment, hotfixes.join(", "))?;
+            }
+        }
+        match (&self.files, &self.remark) {
+            (Some(files), _) if files.is_empty() => writeln!(f, "no files differ")?,
+            (Some(_), _) => writeln!(f, "files, from {} to {}:", self.from.environment, self.to.environment)?,
+            (None, Some(remark)) => writeln!(f, "files: {remark}")?,
+            (None, None) => {}
+        }
+        for file in self.files.iter().flatten() {
+            let sign = match file.change {
+                Change::Changed => "~",
+                Change::Added => "+",
+                Change::Removed => "-",
+            };
+            let hotfix = file.hotfix.map(|number| format!("  (hf-{number})")).unwrap_or_default();
+            writeln!(f, "  {sign} {}{hotfix}", file.path)?;
+        }
+        Ok(())
     }
 }
 

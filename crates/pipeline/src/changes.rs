@@ -75,6 +75,8 @@ pub struct PatchedProduct {
     pub config: Option<(Vec<u8>, u64)>,
     /// Every content that a hotfix of the sequence gave a file, by path: those that a later one replaced too.
     pub contents: BTreeMap<String, BTreeSet<Sha256Digest>>,
+    /// What each hotfix did, by number.
+    pub deltas: Vec<(u32, Delta)>,
 }
 
 impl Changes {
@@ -200,7 +202,14 @@ impl Changes {
             (Some(mtime), Some(config)) if Some(&config) != in_pack.as_ref() => Some((config, *mtime)),
             _ => None,
         };
-        Ok(PatchedProduct { home: self.home, pristine: self.pristine, changes, config, contents: self.contents })
+        Ok(PatchedProduct {
+            home: self.home,
+            pristine: self.pristine,
+            changes,
+            config,
+            contents: self.contents,
+            deltas: Vec::new(),
+        })
     }
 
     /// Folders that hold a change and are not in the pack, although no hotfix made them: the tool did, beforehand.

@@ -146,7 +146,7 @@ impl DockerfileRecipe {
         let arguments = arguments(plan);
         let base = BaseLabels { name: self.base.as_deref(), digest: self.base_digest.as_deref() };
         let order = Build {
-            labels: labels(plan, base, digests, self.fingerprint(plan, digests, &context)?),
+            labels: labels(plan, base, digests, patched, self.fingerprint(plan, digests, &context)?),
             images: named_images(&context.text, &arguments).all,
             context: with_product(plan, context.entries, patched)?,
             dockerfile: context.dockerfile,

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use hotfix_docker::base::BaseImage;
 use hotfix_docker::image::{Image, Settings};
 use hotfix_docker::layer::Layer;
+use hotfix_environments::labels::FILES_LABEL;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::changes::{Delta, PatchedProduct};
 use crate::checksums::InputDigests;
 use crate::placement::Placement;
 use crate::plan::Plan;
@@ -16,8 +18,17 @@ use crate::plan::Plan;
 pub const IMAGE_LABELS: [&str; 3] =
     ["org.opencontainers.image.version", "org.opencontainers.image.base.name", "org.opencontainers.image.base.digest"];
 
+/// containerd refuses containers with longer ones, key and value together, and takes an image's over.
+const LONGEST_LABEL: usize = 4096;
+
 /// Entry point, environment and labels of the image.
-pub fn settings(plan: &Plan, base: &BaseImage, placement: &Placement, digests: &InputDigests) -> Settings {
+pub fn settings(
+    plan: &Plan,
+    base: &BaseImage,
+    placement: &Placement,
+    digests: &InputDigests,
+    patched: Option<&PatchedProduct>,
+) -> Settings {
     let newest =
         plan.hotfixes.as_slice().iter().map(|hotfix| hotfix.newest).max().unwrap_or_else(|| plan.source.newest());
     let created = jiff::Timestamp::from_second(newest.cast_signed()).unwrap_or_default();
@@ -28,6 +39,7 @@ pub fn settings(plan: &Plan, base: &BaseImage, placement: &Placement, digests: &
             plan,
             BaseLabels { name: Some(&base.name), digest: base.digest.as_deref() },
             digests,
+            patched,
             fingerprint(plan, base, placement, digests),
         ),
         created: created.to_string(),
@@ -47,6 +59,7 @@ pub(crate) fn labels(
     plan: &Plan,
     base: BaseLabels<'_>,
     digests: &InputDigests,
+    patched: Option<&PatchedProduct>,
     fingerprint: String,
 ) -> BTreeMap<String, String> {
     let applied = plan.hotfixes.as_slice().iter().zip(&digests.hotfixes);
@@ -68,7 +81,14 @@ pub(crate) fn labels(
         ("fingerprint", fingerprint),
     ];
     labels.extend(own.map(|(key, value)| (format!("hotfix.{key}"), value)));
+    labels.extend(patched.iter().flat_map(|patched| &patched.deltas).filter_map(files_label));
     labels
+}
+
+/// What a hotfix did to which files. One that did it to so many that no container could have the label has none.
+fn files_label((number, delta): &(u32, Delta)) -> Option<(String, String)> {
+    let (key, value) = (format!("{FILES_LABEL}{number}"), serde_json::to_string(delta).ok()?);
+    (key.len() + value.len() <= LONGEST_LABEL).then_some((key, value))
 }
 
 /// One digest of everything that went in and can make a difference to the image.
@@ -96,7 +116,8 @@ pub fn assemble(
     base: BaseImage,
     placement: &Placement,
     digests: &InputDigests,
+    patched: Option<&PatchedProduct>,
     layers: Vec<Layer>,
 ) -> Image {
-    Image { settings: settings(plan, &base, placement, digests), base, layers }
+    Image { settings: settings(plan, &base, placement, digests, patched), base, layers }
 }

@@ -80,15 +80,16 @@ impl<'a> Work<'a> {
             changes.skip()?;
             self.check_level()
         })?;
+        let mut deltas = Vec::new();
         if !self.plan.hotfixes.as_slice().is_empty() {
-            let mut deltas = Vec::new();
             let applied = recorder
                 .run(Step::ApplyHotfixes, async |cancel| self.apply(&mut changes, &mut deltas, &cancel).await)
                 .await;
-            deltas.into_iter().for_each(|(number, delta)| recorder.hotfix(number, delta));
+            deltas.iter().for_each(|(number, delta): &(u32, Delta)| recorder.hotfix(*number, delta.clone()));
             applied?;
         }
-        let patched = recorder.check(Step::ApplyHotfixes, || changes.finish())?;
+        let mut patched = recorder.check(Step::ApplyHotfixes, || changes.finish())?;
+        patched.deltas = deltas;
         recorder.check(Step::BuildImage, || leaks::check(&patched, &self.secrets()))?;
         Ok(patched)
     }

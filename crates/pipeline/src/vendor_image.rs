@@ -167,7 +167,8 @@ fn image_labels(plan: &Plan, digests: &InputDigests) -> BTreeMap<String, String>
         "method": BASE_NAME,
         "labels": plan.request.labels.iter().cloned().collect::<BTreeMap<String, String>>(),
     });
-    labels(plan, BaseLabels { name: None, digest: None }, digests, hex::encode(Sha256::digest(inputs.to_string())))
+    let fingerprint = hex::encode(Sha256::digest(inputs.to_string()));
+    labels(plan, BaseLabels { name: None, digest: None }, digests, None, fingerprint)
 }
 
 fn cleaning_problem(error: Error) -> Problem {

@@ -50,6 +50,11 @@ async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
                 |record: &&Record| wanted.is_none_or(|environment| record.environment() == Some(&environment.name));
             Ok(output::answer(&cli.talk, &List(facts.records().iter().filter(is_wanted).collect())))
         }
+        EnvCommand::Compare { from, to, place } => {
+            let world = open(place).await?;
+            let (from, to) = (world.environments.get(from)?, world.environments.get(to)?);
+            Ok(output::answer(&cli.talk, &world.compare(from, to).await?))
+        }
         EnvCommand::Promote { from, image, to, tag, allow_removal, writing } => {
             let world = open(&writing.place).await?;
             let from = match (from, image) {

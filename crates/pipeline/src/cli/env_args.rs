@@ -63,6 +63,16 @@ pub enum EnvCommand {
     Approve(Opinion),
     /// Record that what an environment runs may not go on
     Reject(Opinion),
+    /// Show what differs between what two environments run: levels, hotfixes, files
+    Compare {
+        /// The one
+        from: String,
+        /// The other
+        to: String,
+        /// The environments
+        #[command(flatten)]
+        place: EnvPlace,
+    },
     /// Let an environment run what an earlier one runs: the very image that was tested there
     Promote {
         /// The environment that it comes from

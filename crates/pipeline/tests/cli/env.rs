@@ -242,3 +242,50 @@ fn settings_of_other_commands_are_not_those_of_environments() {
     estate.env("verify --env preprod --result pass").succeeds();
     assert_eq!(estate.json("history")[0]["actor"]["name"], "jo");
 }
+
+#[test]
+fn what_differs_between_two_environments() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["dev"]);
+    estate.deploy(3, &["preprod"]);
+    estate.deploy(3, &["prod"]);
+    let blobs =
+        || estate.registry.requests().iter().filter(|request| request.starts_with("GET /v2/team/am/blobs/")).count();
+    let before = blobs();
+    let run = estate.env("compare dev preprod").succeeds();
+    assert_eq!(blobs() - before, 4, "two configurations and the layers of the hotfixes; no layer of the product");
+    let (head, files) = run.stdout.split_once("files, from dev to preprod:\n").expect("files");
+    let lines: Vec<&str> = head.lines().collect();
+    assert!(lines[0].starts_with("dev: 4.1.0.10-hf1 (") && lines[1].starts_with("preprod: 4.1.0.10-hf3 ("), "{head}");
+    assert_eq!(lines[2], "only in preprod: wso2am-4.1.0.10/hf-2, wso2am-4.1.0.10/hf-3");
+    // As the report of the run says.
+    let arguments = ["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes", "--output", "oci:again", "--report", "report"];
+    estate.scenario.run(&arguments).succeeds();
+    let report = estate.scenario.report();
+    let mut expected = Vec::new();
+    for (number, hotfix) in [(2, &report["hotfixes"][1]), (3, &report["hotfixes"][2])] {
+        for (list, sign) in [("changed", '~'), ("added", '+'), ("removed", '-')] {
+            let paths = hotfix["files"][list].as_array().expect("a list").iter();
+            expected
+                .extend(paths.map(|path| (path.as_str().expect("text").to_owned(), format!("{sign} (hf-{number})"))));
+        }
+    }
+    expected.sort();
+    let found: Vec<(String, String)> = files
+        .lines()
+        .map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            (words[1].to_owned(), format!("{} {}", words[0], words[2]))
+        })
+        .collect();
+    assert_eq!(found, expected);
+    let back = estate.env("compare preprod dev").succeeds().stdout;
+    assert_eq!(back.matches("\n  + ").count(), files.matches("  - ").count());
+    assert_eq!(back.matches("\n  - ").count(), files.matches("  + ").count());
+    assert!(estate.env("compare preprod prod").succeeds().stdout.ends_with("no files differ\n"));
+    let later = Scenario::empty().without_engine().with_pack(|pack| pack.level(20));
+    estate.deploy_from(&later, 0, &["qa"]);
+    let run = estate.env("compare qa prod").succeeds();
+    assert!(run.stdout.contains("files: they are made from different packs"), "{}", run.stdout);
+    estate.env("compare qa nowhere").fails_with(2).says("there is no environment 'nowhere'");
+}

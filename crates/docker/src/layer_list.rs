@@ -1,0 +1,87 @@
+//! What is in one layer of an image in a registry: the layer is fetched, listed and forgotten.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use sha2::{Digest, Sha256};
+
+use crate::fetch::{fetch_blob, temporary_folder};
+use crate::look::{Meaning, meaning_of};
+use crate::oci_layout::{Descriptor, LayoutImage};
+use crate::repository::Repository;
+use crate::{Error, Result};
+
+/// What a layer does to a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listed {
+    /// What is below is gone.
+    Removed,
+    /// A folder.
+    Directory,
+    /// A file, with the SHA-256 of its content.
+    File(String),
+    /// A symbolic link, with its target.
+    Symlink(String),
+    /// Anything else.
+    Other,
+}
+
+impl Repository {
+    /// The entries of the layer that a manifest describes as `layer`, by path.
+    ///
+    /// # Errors
+    /// [`Error::Denied`], [`Error::RegistryUnreachable`] or [`Error::Registry`]; [`Error::Layout`] where it is no layer that can be
+    /// read; [`Error::Io`] where there is no room for it among temporary files.
+    pub async fn list_layer(&self, layer: &Descriptor) -> Result<BTreeMap<String, Listed>> {
+        let temporary = temporary_folder();
+        let folder = tempfile::tempdir_in(&temporary).map_err(Error::io("make a folder in", &temporary))?;
+        let blobs = folder.path().join("blobs/sha256");
+        std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))?;
+        fetch_blob(self, layer, folder.path()).await?;
+        let fetched = LayoutImage { directory: folder.path().to_owned(), layers: vec![layer.clone()], origin: None };
+        let digest = layer.digest.clone();
+        let list = move || {
+            let listed = list(fetched.open_layer(0)?);
+            listed.map_err(|error| fetched.damaged(format!("the layer {digest} cannot be read: {error}")))
+        };
+        let listed = tokio::task::spawn_blocking(list).await;
+        drop(folder);
+        listed.unwrap_or_else(|error| Err(Error::Layer(error.into())))
+    }
+}
+
+fn list(layer: impl io::Read) -> io::Result<BTreeMap<String, Listed>> {
+    let mut found = BTreeMap::new();
+    for entry in tar::Archive::new(layer).entries()? {
+        let mut entry = entry?;
+        let path = match meaning_of(&entry.path_bytes()) {
+            Meaning::Present(path) => path,
+            Meaning::Removed(path) => {
+                found.insert(path, Listed::Removed);
+                continue;
+            }
+            // Everything that was in it, by no name.
+            Meaning::Emptied(_) => continue,
+        };
+        let listed = match entry.header().entry_type() {
+            kind if kind.is_dir() => Listed::Directory,
+            kind if kind.is_file() => {
+                let mut hash = Sha256::new();
+                let mut piece = vec![0; 1 << 16];
+                loop {
+                    match io::Read::read(&mut entry, &mut piece)? {
+                        0 => break,
+                        read => hash.update(&piece[..read]),
+                    }
+                }
+                Listed::File(hex::encode(hash.finalize()))
+            }
+            kind if kind.is_symlink() => {
+                Listed::Symlink(String::from_utf8_lossy(&entry.link_name_bytes().unwrap_or_default()).into_owned())
+            }
+            _ => Listed::Other,
+        };
+        found.insert(path, listed);
+    }
+    Ok(found)
+}

@@ -1,0 +1,187 @@
+//! What differs between what two environments run: levels, hotfixes, and the files that those changed. The files are read from the layers of
+//! the hotfixes; the product's layers are never pulled.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hotfix_docker::auth::credentials_for;
+use hotfix_docker::layer_list::Listed;
+use hotfix_docker::repository::{Access, Repository};
+use serde::Serialize;
+
+use crate::graft::{has_parts, hotfix_layer};
+use crate::images::Image;
+use crate::labels::{Files, Holding};
+use crate::settings::Environment;
+use crate::world::World;
+use crate::{Error, Result};
+
+/// The tool's own records are in every layer of hotfixes, and are none of their doing.
+const RECORDS: &str = "/updates/config.json";
+
+/// How one environment differs from another.
+#[derive(Debug, Clone, Serialize)]
+pub struct Comparison {
+    /// The one.
+    pub from: Side,
+    /// The other.
+    pub to: Side,
+    /// Hotfixes that only the one has.
+    pub only_from: Vec<String>,
+    /// Hotfixes that only the other has, with other content where the number is the same.
+    pub only_to: Vec<String>,
+    /// Files that differ, from the one to the other; `None` where that cannot be told.
+    pub files: Option<Vec<FileDifference>>,
+    /// Why not.
+    pub remark: Option<String>,
+}
+
+/// One of two environments.
+#[derive(Debug, Clone, Serialize)]
+pub struct Side {
+    /// Its name.
+    pub environment: String,
+    /// What it runs.
+    pub digest: String,
+    /// `4.1.0.10-hf2`; none where the image is none of ours.
+    pub version: Option<String>,
+}
+
+/// A file that differs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct FileDifference {
+    /// Its path in the product.
+    pub path: String,
+    /// In which way, from the one to the other.
+    pub change: Change,
+    /// The hotfix that was the last to touch it in the other, else in the one; none where the labels do not say.
+    pub hotfix: Option<u32>,
+}
+
+/// In which way a file differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// It has another content.
+    Changed,
+    /// Only the other has it.
+    Added,
+    /// Only the one has it.
+    Removed,
+}
+
+impl World {
+    /// Compares what two environments run.
+    ///
+    /// # Errors
+    /// [`Error::Input`] where one runs nothing; [`Error::Registry`].
+    pub async fn compare(&self, from: &Environment, to: &Environment) -> Result<Comparison> {
+        let (one, other) = (self.image_of(from).await?, self.image_of(to).await?);
+        let (holds, has) = (one.holding(), other.holding());
+        let only = |a: &Option<Holding>, b: &Option<Holding>| -> Vec<String> {
+            let Some(a) = a else { return Vec::new() };
+            let is_in =
+                |applied| b.as_ref().is_some_and(|b| b.update_level == a.update_level && b.applied.contains(applied));
+            a.applied.iter().filter(|applied| !is_in(applied)).map(|applied| a.id(applied.number).to_string()).collect()
+        };
+        let remark = cannot_compare(&one, &other);
+        let files = match &remark {
+            Some(_) => None,
+            None => Some(differences(&layer(from, &one).await?, &layer(to, &other).await?)),
+        };
+        let side = |environment: &Environment, image: &Image, holding: &Option<Holding>| Side {
+            environment: environment.name.clone(),
+            digest: image.digest.clone(),
+            version: holding.as_ref().map(Holding::image_version),
+        };
+        Ok(Comparison {
+            from: side(from, &one, &holds),
+            to: side(to, &other, &has),
+            only_from: only(&holds, &has),
+            only_to: only(&has, &holds),
+            files,
+            remark,
+        })
+    }
+}
+
+/// Why the files of two images cannot be compared by their hotfixes alone.
+fn cannot_compare(one: &Image, other: &Image) -> Option<String> {
+    let (Some(a), Some(b)) = (one.holding(), other.holding()) else {
+        return Some("an image was not made by hotfix, so its files are not known".to_owned());
+    };
+    if (&a.product, &a.version, a.update_level, &a.pack_sha256)
+        != (&b.product, &b.version, b.update_level, &b.pack_sha256)
+    {
+        return Some("they are made from different packs, so more than the hotfixes' files differs".to_owned());
+    }
+    let both = has_parts(one) && has_parts(other);
+    (!both).then(|| "the hotfixes of an image are in no layer of their own".to_owned())
+}
+
+/// The layer of an image's hotfixes, by path in the product, and what the labels say of the files.
+struct Layer {
+    entries: BTreeMap<String, Listed>,
+    files: BTreeMap<u32, Files>,
+}
+
+async fn layer(environment: &Environment, image: &Image) -> Result<Layer> {
+    let files = Files::in_labels(&image.labels());
+    let Some(descriptor) = hotfix_layer(image) else { return Ok(Layer { entries: BTreeMap::new(), files }) };
+    let reference = &environment.image;
+    let failed = || Error::registry(format!("read the hotfixes of {reference}"));
+    let descriptor = serde_json::from_value(descriptor).map_err(|error| Error::Input {
+        message: format!("the manifest of {reference} is damaged: {error}"),
+        hint: "push the image again".to_owned(),
+    })?;
+    let credentials = credentials_for(reference.registry()).await.map_err(failed())?;
+    let repository = Repository::open(reference, &credentials, Access::Pull, &[]).await.map_err(failed())?;
+    let listed = repository.list_layer(&descriptor).await.map_err(failed())?;
+    Ok(Layer { entries: in_product(listed, &files), files })
+}
+
+/// By path in the product: it is where all files are that the labels name, and where the tool's records are.
+fn in_product(listed: BTreeMap<String, Listed>, files: &BTreeMap<u32, Files>) -> BTreeMap<String, Listed> {
+    let named: BTreeSet<&str> =
+        files.values().flat_map(Files::all).map(String::as_str).chain(["updates/config.json"]).collect();
+    let home = listed.keys().find_map(|path| {
+        named.iter().find_map(|inner| path.strip_suffix(inner).filter(|home| home.is_empty() || home.ends_with('/')))
+    });
+    let home = home.unwrap_or_default().to_owned();
+    let inner = listed
+        .into_iter()
+        .filter(|(path, listed)| *listed != Listed::Directory && !format!("/{path}").ends_with(RECORDS));
+    inner.map(|(path, listed)| (path.strip_prefix(&home).map(str::to_owned).unwrap_or(path), listed)).collect()
+}
+
+impl Layer {
+    /// The last hotfix that touched a file, and what it says that it did.
+    fn last(&self, path: &str) -> Option<u32> {
+        let touched = |files: &Files| files.all().any(|file| file == path);
+        self.files.iter().rev().find(|(_, files)| touched(files)).map(|(number, _)| *number)
+    }
+
+    /// Whether the product itself lacks a file that is here.
+    fn is_new(&self, path: &str) -> bool {
+        let first = self.files.values().find(|files| files.all().any(|file| file == path));
+        first.is_some_and(|files| files.added.iter().any(|file| file == path))
+    }
+}
+
+fn differences(one: &Layer, other: &Layer) -> Vec<FileDifference> {
+    let paths: BTreeSet<&String> = one.entries.keys().chain(other.entries.keys()).collect();
+    let difference = |path: &String| {
+        let (a, b) = (one.entries.get(path), other.entries.get(path));
+        let change = match (a, b) {
+            (a, b) if a == b => return None,
+            (Some(Listed::Removed), None) => Change::Added,
+            (_, Some(Listed::Removed)) => Change::Removed,
+            (Some(Listed::Removed), Some(_)) => Change::Added,
+            (None, Some(_)) if other.is_new(path) => Change::Added,
+            (Some(_), None) if one.is_new(path) => Change::Removed,
+            _ => Change::Changed,
+        };
+        let hotfix = other.last(path).or_else(|| one.last(path));
+        Some(FileDifference { path: path.clone(), change, hotfix })
+    };
+    paths.into_iter().filter_map(difference).collect()
+}
