@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::hotfix_id::HotfixId;
-use crate::ledger::{Act, Record};
+use crate::ledger::{Act, Kind, Move, Record};
 
 /// The ledger's records, the oldest first.
 #[derive(Debug, Clone, Default)]
@@ -30,6 +30,21 @@ impl Facts {
         &self.records
     }
 
+    /// What was done, and what was begun last and not written down as done.
+    pub fn history(&self) -> impl Iterator<Item = &Record> {
+        let is_past = |position: usize| {
+            let record = &self.records[position];
+            let later = &self.records[position + 1..];
+            later.iter().any(|other| {
+                other.environment() == record.environment()
+                    && (other.moved().is_some() || matches!(other.act, Act::Begun { .. }))
+            })
+        };
+        let positions = (0..self.records.len())
+            .filter(move |position| !matches!(self.records[*position].act, Act::Begun { .. }) || !is_past(*position));
+        positions.map(|position| &self.records[position])
+    }
+
     /// The update level from which on the product holds the fix.
     pub fn fixed_in(&self, hotfix: &HotfixId) -> Option<u32> {
         self.fixed_in.get(hotfix).copied()
@@ -43,6 +58,17 @@ impl Facts {
     /// Whether somebody called it solved.
     pub fn is_solved(&self, hotfix: &HotfixId) -> bool {
         self.records.iter().any(|record| matches!(&record.act, Act::Solved { hotfix: solved, .. } if solved == hotfix))
+    }
+
+    /// What was begun with an environment and not written down as done, where the environment runs `digest`: the run was
+    /// stopped after its tag was set.
+    pub fn unfinished(&self, environment: &str, digest: &str) -> Option<(Kind, &Move)> {
+        let of_it = |record: &&Record| record.environment() == Some(environment);
+        let is_move = |record: &&Record| record.moved().is_some() || matches!(record.act, Act::Begun { .. });
+        match &self.records.iter().rev().filter(of_it).find(is_move)?.act {
+            Act::Begun { of, moved } if moved.digest == digest => Some((*of, moved)),
+            _ => None,
+        }
     }
 
     /// The record by which an environment came to run what it runs, where it was one of ours.

@@ -9,7 +9,7 @@ use crate::facts::Facts;
 use crate::gates;
 use crate::images::Image;
 use crate::labels::Holding;
-use crate::ledger::{Act, Actor, Move};
+use crate::ledger::{Actor, Kind, Move};
 use crate::moving::Target;
 use crate::settings::Environment;
 use crate::status::Status;
@@ -120,17 +120,17 @@ impl World {
             version: holding.image_version(),
             version_before: before.as_ref().and_then(Image::holding).map(|holding| holding.image_version()),
         };
-        if is_there && facts.arrival(&asked.to.name, &image.digest).is_some() {
-            return Ok(Promoted { outcome: Outcome::Unchanged, ..promoted });
+        if is_there {
+            let there = (asked.to, image.digest.as_str());
+            let is_finished = !dry_run && self.finish(Kind::Promoted, there, &facts, &actor).await?.is_some();
+            let outcome = if is_finished { Outcome::Done } else { Outcome::Unchanged };
+            return Ok(Promoted { outcome, ..promoted });
         }
         if dry_run {
             return Ok(promoted);
         }
         let manifest = target.fetch(reference, &image.digest).await?;
         target.tag(&version_tag, &manifest).await?;
-        target.deploy(&manifest).await?;
-        // A run that was stopped before this finds the environment's tag set, and only writes it down.
-        let replaced = replaced.filter(|replaced| *replaced != image.digest);
         let moved = Move {
             environment: asked.to.name.clone(),
             from: Some(name),
@@ -138,7 +138,7 @@ impl World {
             replaced,
             version_tag: Some(version_tag),
         };
-        self.record(actor, Act::Promoted(moved)).await?;
+        self.deploy(&target, &manifest, (Kind::Promoted, moved), &actor).await?;
         promoted.outcome = Outcome::Done;
         Ok(promoted)
     }

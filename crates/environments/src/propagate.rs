@@ -9,7 +9,7 @@ use crate::graft::{Graft, graft};
 use crate::hotfix_id::HotfixId;
 use crate::images::Image;
 use crate::labels::Holding;
-use crate::ledger::{Act, Actor, Move};
+use crate::ledger::{Actor, Kind, Move};
 use crate::moving::Target;
 use crate::settings::Environment;
 use crate::status::Status;
@@ -130,7 +130,11 @@ impl Way<'_> {
         };
         let lacking = Status::lost(&brings, &holds, facts);
         if lacking.is_empty() {
-            return ended(Outcome::Unchanged, lacking, Some(there.digest));
+            let now = (environment, there.digest.as_str());
+            let is_finished =
+                !self.dry_run && self.world.finish(Kind::Propagated, now, facts, self.actor).await?.is_some();
+            let outcome = if is_finished { Outcome::Done } else { Outcome::Unchanged };
+            return ended(outcome, lacking, Some(there.digest));
         }
         let grafted = fits(&holds, &brings).and_then(|()| graft(&there, self.image));
         let grafted = match grafted {
@@ -147,7 +151,6 @@ impl Way<'_> {
                 target.put_image(self.source, Bytes::from(configuration.to_string()), manifest).await?
             }
         };
-        target.deploy(&manifest).await?;
         let moved = Move {
             environment: environment.name.clone(),
             from: Some(self.from.name.clone()),
@@ -155,7 +158,7 @@ impl Way<'_> {
             replaced: Some(there.digest),
             version_tag: None,
         };
-        self.world.record(self.actor.clone(), Act::Propagated(moved)).await?;
+        self.world.deploy(&target, &manifest, (Kind::Propagated, moved), self.actor).await?;
         ended(Outcome::Done, lacking, Some(manifest.digest))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::ledger::{Act, Actor, Move, Outcome, Record};
+use crate::ledger::{Act, Actor, Kind, Move, Outcome, Record};
 use crate::moving::Target;
 use crate::settings::Environment;
 use crate::world::World;
@@ -37,6 +37,10 @@ impl World {
     ) -> Result<RolledBack> {
         let now = self.image_of(environment).await?.digest;
         let facts = self.facts().await?;
+        if !dry_run && let Some(moved) = self.finish(Kind::RolledBack, (environment, &now), &facts, &actor).await? {
+            let replaced = moved.replaced.unwrap_or_default();
+            return Ok(RolledBack { environment: environment.name.clone(), digest: now, replaced, dry_run });
+        }
         let digest = choose(facts.records(), environment, to, &now)?;
         let target = Target::open(environment, &environment.image).await?;
         let Some(manifest) = target.manifest(&digest).await? else {
@@ -54,10 +58,9 @@ impl World {
         if dry_run {
             return Ok(rolled_back);
         }
-        target.deploy(&manifest).await?;
         let moved =
             Move { environment: environment.name.clone(), from: None, digest, replaced: Some(now), version_tag: None };
-        self.record(actor, Act::RolledBack(moved)).await?;
+        self.deploy(&target, &manifest, (Kind::RolledBack, moved), &actor).await?;
         Ok(rolled_back)
     }
 }

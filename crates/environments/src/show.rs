@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::compare::{Change, Comparison, Side};
-use crate::ledger::{Act, Move, Outcome, Record};
+use crate::ledger::{Act, Kind, Move, Outcome, Record};
 use crate::promote::{self, Promoted};
 use crate::propagate::{self, Propagated};
 use crate::rollback::RolledBack;
@@ -139,6 +139,9 @@ impl fmt::Display for Record {
             Act::Promoted(moved) => write_move(f, moved, "promoted"),
             Act::Propagated(moved) => write_move(f, moved, "hotfixes propagated"),
             Act::RolledBack(moved) => write_move(f, moved, "rolled back"),
+            Act::Begun { of: Kind::Promoted, moved } => write_move(f, moved, "promotion begun"),
+            Act::Begun { of: Kind::Propagated, moved } => write_move(f, moved, "propagation begun"),
+            Act::Begun { of: Kind::RolledBack, moved } => write_move(f, moved, "rollback begun"),
         }
     }
 }

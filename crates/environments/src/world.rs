@@ -4,12 +4,14 @@ use std::path::Path;
 
 use futures_util::{StreamExt, TryStreamExt};
 use hotfix_docker::reference::ImageRef;
+use hotfix_docker::repository::RawManifest;
 
 use crate::facts::Facts;
 use crate::hotfix_id::HotfixId;
 use crate::images::{Image, Images};
-use crate::ledger::{Act, Actor, Ledger, Outcome, Record};
+use crate::ledger::{Act, Actor, Kind, Ledger, Move, Outcome, Record};
 use crate::memory::Memory;
+use crate::moving::Target;
 use crate::settings::{Environment, Environments, LedgerPlace};
 use crate::status::Status;
 use crate::{Error, Result};
@@ -151,6 +153,36 @@ impl World {
     pub async fn reject(&self, environment: &Environment, reason: String) -> Result<Act> {
         let digest = self.image_of(environment).await?.digest;
         Ok(Act::Rejected { environment: environment.name.clone(), digest, reason })
+    }
+
+    /// Lets an environment run the image with this manifest, written down before and after.
+    pub(crate) async fn deploy(
+        &self,
+        target: &Target<'_>,
+        manifest: &RawManifest,
+        (kind, moved): (Kind, Move),
+        actor: &Actor,
+    ) -> Result<()> {
+        self.record(actor.clone(), Act::Begun { of: kind, moved: moved.clone() }).await?;
+        target.deploy(manifest).await?;
+        self.record(actor.clone(), kind.done(moved)).await.map(drop)
+    }
+
+    /// Writes down what a run that was stopped has done, where it did; `kind` is what is to be done now.
+    pub(crate) async fn finish(
+        &self,
+        kind: Kind,
+        (environment, digest): (&Environment, &str),
+        facts: &Facts,
+        actor: &Actor,
+    ) -> Result<Option<Move>> {
+        match facts.unfinished(&environment.name, digest) {
+            Some((begun, moved)) if begun == kind => {
+                self.record(actor.clone(), kind.done(moved.clone())).await?;
+                Ok(Some(moved.clone()))
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Writes down what was done.

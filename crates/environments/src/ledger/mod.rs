@@ -15,7 +15,7 @@ use crate::settings::LedgerPlace;
 use crate::{Error, Result};
 
 pub use actor::{Actor, Declared};
-pub use record::{Act, Move, Outcome, Record};
+pub use record::{Act, Kind, Move, Outcome, Record};
 
 /// Where records are kept.
 #[derive(Debug)]

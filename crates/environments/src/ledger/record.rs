@@ -77,6 +77,37 @@ pub enum Act {
     Propagated(Move),
     /// An environment went back to an image that it had before.
     RolledBack(Move),
+    /// One of these three was begun. Whoever is stopped before it is done finds here what to write down.
+    Begun {
+        /// Which.
+        of: Kind,
+        /// What for.
+        #[serde(flatten)]
+        moved: Move,
+    },
+}
+
+/// A way for an environment to come to run something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// [`Act::Promoted`].
+    Promoted,
+    /// [`Act::Propagated`].
+    Propagated,
+    /// [`Act::RolledBack`].
+    RolledBack,
+}
+
+impl Kind {
+    /// What is written down once it is done.
+    pub fn done(self, moved: Move) -> Act {
+        match self {
+            Self::Promoted => Act::Promoted(moved),
+            Self::Propagated => Act::Propagated(moved),
+            Self::RolledBack => Act::RolledBack(moved),
+        }
+    }
 }
 
 /// An environment's tag came to mean another image.
@@ -120,7 +151,8 @@ impl Record {
             | Act::Rejected { environment, .. }
             | Act::Promoted(Move { environment, .. })
             | Act::Propagated(Move { environment, .. })
-            | Act::RolledBack(Move { environment, .. }) => Some(environment),
+            | Act::RolledBack(Move { environment, .. })
+            | Act::Begun { moved: Move { environment, .. }, .. } => Some(environment),
         }
     }
 

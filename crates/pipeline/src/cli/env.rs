@@ -48,7 +48,7 @@ async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
             let facts = world.facts().await?;
             let is_wanted =
                 |record: &&Record| wanted.is_none_or(|environment| record.environment() == Some(&environment.name));
-            Ok(output::answer(&cli.talk, &List(facts.records().iter().filter(is_wanted).collect())))
+            Ok(output::answer(&cli.talk, &List(facts.history().filter(is_wanted).collect())))
         }
         EnvCommand::Compare { from, to, place } => {
             let world = open(place).await?;

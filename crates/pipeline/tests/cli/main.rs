@@ -16,6 +16,7 @@ mod engine;
 mod engines;
 mod engines_page;
 mod env;
+mod env_interrupt;
 mod env_promote;
 mod env_propagate;
 mod from_image;

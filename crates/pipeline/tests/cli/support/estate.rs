@@ -1,6 +1,7 @@
 //! Four environments of one product in a registry, in which images are put as `hotfix apply` makes them.
 
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use super::registry::Registry;
 use super::scenario::{Run, Scenario};
@@ -95,6 +96,16 @@ impl Estate {
 
     /// The digest of what an environment runs.
     pub fn digest(&self, environment: &str) -> String {
-        self.registry_of(environment).digest_of("team/am", environment)
+        // The registry empties the file before it writes the new digest there.
+        let digest =
+            || Some(self.registry_of(environment).digest_of("team/am", environment)).filter(|text| !text.is_empty());
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            match digest() {
+                Some(digest) => return digest,
+                None => assert!(Instant::now() < deadline, "{environment} has no digest"),
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 }

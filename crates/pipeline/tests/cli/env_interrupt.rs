@@ -1,0 +1,107 @@
+//! Killed at any moment, an environment runs what it ran or what it was to run; the same command again ends right, and the ledger is
+//! whole.
+
+use std::time::Duration;
+
+use crate::support::estate::Estate;
+
+/// Moments at which each command is killed.
+const MOMENTS: u32 = 50;
+
+struct Command {
+    words: &'static str,
+    environment: &'static str,
+    act: &'static str,
+}
+
+/// Runs `command` over and over, killed at another moment each time, from the state that `prepare` makes.
+fn killed_at_any_moment(estate: &Estate, command: &Command, prepare: impl Fn()) {
+    prepare();
+    let old = estate.digest(command.environment);
+    let started = std::time::Instant::now();
+    estate.env(command.words).succeeds();
+    let whole = started.elapsed();
+    let new = estate.digest(command.environment);
+    assert_ne!(old, new);
+    let mut cut_short = 0;
+    for moment in 0..MOMENTS {
+        prepare();
+        assert_eq!(estate.digest(command.environment), old);
+        let words: Vec<&str> = ["env"].into_iter().chain(command.words.split(' ')).collect();
+        let mut child = estate.scenario.spawn(&words);
+        std::thread::sleep(whole.mul_f64(f64::from(moment) * 1.1 / f64::from(MOMENTS)));
+        child.kill().expect("it was started");
+        let ended = child.wait().expect("it ends");
+        cut_short += u32::from(!ended.success());
+        let now = estate.digest(command.environment);
+        assert!(now == old || now == new, "{now} is neither the old nor the new image");
+        let written_down = || {
+            let history = estate.json(&format!("history --env {}", command.environment));
+            let history = history.as_array().expect("the ledger is whole");
+            history.iter().filter(|record| record["act"] == command.act && record["digest"] == new.as_str()).count()
+        };
+        let is_done = written_down() == moment as usize + 2;
+        let run = estate.env(command.words);
+        // Going back to where one is is refused.
+        assert_eq!(run.code, Some(if is_done && command.act == "rolled-back" { 11 } else { 0 }), "{}", run.stderr);
+        assert_eq!(estate.digest(command.environment), new);
+        assert_eq!(written_down(), moment as usize + 2, "each time is written down once");
+    }
+    assert!(cut_short > MOMENTS / 3, "only {cut_short} were cut short: killed too late");
+}
+
+#[test]
+fn a_promotion() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(2, &["preprod"]);
+    let command = Command { words: "promote --from preprod --to prod", environment: "prod", act: "promoted" };
+    estate.deploy(1, &["old"]);
+    killed_at_any_moment(&estate, &command, || back_to_old(&estate, "prod"));
+}
+
+/// By the ledger, so that what comes next is something new.
+fn back_to_old(estate: &Estate, environment: &str) {
+    let image = estate.tag("old");
+    estate.env(&format!("promote --image {image} --to {environment} --tag old --allow-removal")).succeeds();
+}
+
+#[test]
+fn a_propagation() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(2, &["preprod"]);
+    let command = Command { words: "propagate --from preprod --to dev", environment: "dev", act: "propagated" };
+    estate.deploy_with(&["--label", "team=dev"], 1, &["old"]);
+    killed_at_any_moment(&estate, &command, || back_to_old(&estate, "dev"));
+}
+
+#[test]
+fn a_rollback() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["preprod"]);
+    estate.env("verify --env preprod --result pass").succeeds();
+    estate.env("promote --from preprod --to prod").succeeds();
+    let first = estate.digest("prod");
+    estate.deploy(2, &["preprod"]);
+    estate.env("promote --from preprod --to prod").succeeds();
+    let words: &'static str = Box::leak(format!("rollback --env prod --to {first}").into_boxed_str());
+    let command = Command { words, environment: "prod", act: "rolled-back" };
+    killed_at_any_moment(&estate, &command, || drop(estate.env("promote --from preprod --to prod").succeeds()));
+}
+
+#[test]
+fn stopped_it_says_so_by_its_exit_code() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let Some(estate) = Estate::new() else { return };
+    let slow = crate::support::http::Server::start(|_| {
+        std::thread::sleep(Duration::from_secs(5));
+        crate::support::http::Answer::new(200)
+    });
+    let text = format!("[[environments]]\nname = \"x\"\nimage = \"{}/a:b\"\nproduction = true\n", slow.host);
+    std::fs::write(estate.scenario.path("slow.toml"), text).expect("written");
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let mut child = estate.scenario.spawn(&["env", "status", "--environments", "slow.toml"]);
+        std::thread::sleep(Duration::from_millis(700));
+        kill_process(Pid::from_raw(child.id().cast_signed()).expect("not 0"), signal).expect("it is there");
+        assert_eq!(child.wait().expect("it ends").code(), Some(code));
+    }
+}
