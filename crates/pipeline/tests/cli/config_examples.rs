@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::docs::{all_help, document, options};
+use crate::docs::{document, help_of_settings, options};
 use crate::support::Scenario;
 
 const EXAMPLE: &str = "examples/hotfix.toml";
 
 /// Options that are settings, as help shows them.
 fn all_keys() -> BTreeSet<String> {
-    let keys = options(&all_help()).into_iter().map(|option| option.trim_start_matches('-').to_owned());
+    let keys = options(&help_of_settings()).into_iter().map(|option| option.trim_start_matches('-').to_owned());
     keys.filter(|key| !["help", "version", "config"].contains(&key.as_str())).collect()
 }
 

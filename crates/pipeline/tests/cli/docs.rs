@@ -23,15 +23,26 @@ fn pages() -> Vec<String> {
     pages.map(|name| format!("docs/{name}")).chain(["README.md".to_owned()]).collect()
 }
 
-/// The help of every command.
-pub fn all_help() -> String {
-    let scenario = Scenario::empty();
+/// The help of every command; of those that have to do with environments, only what can be set elsewhere too.
+pub fn help_of_settings() -> String {
+    let of_environments = environments_help();
+    let settings = of_environments.iter().filter_map(|help| help.split_once("\nEnvironments:\n")).map(|(_, rest)| rest);
     let commands = ["apply", "plan", "inspect", "cache list", "cache prune"];
-    let help = commands.map(|command| {
-        let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
-        scenario.run(&words).stdout
-    });
-    help.concat()
+    commands.iter().map(|command| help(command)).chain(settings.map(str::to_owned)).collect()
+}
+
+fn all_help() -> String {
+    help_of_settings() + &environments_help().concat()
+}
+
+fn environments_help() -> Vec<String> {
+    let acts = ["status", "compare", "promote", "propagate", "rollback", "verify", "approve", "reject"];
+    acts.into_iter().chain(["fixed-in", "solve", "history"]).map(|act| help(&format!("env {act}"))).collect()
+}
+
+fn help(command: &str) -> String {
+    let words: Vec<&str> = command.split(' ').chain(["--help"]).collect();
+    Scenario::empty().run(&words).stdout
 }
 
 /// `--long-options` in a text.
