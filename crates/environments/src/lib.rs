@@ -8,6 +8,7 @@ pub mod facts;
 pub mod gates;
 mod graft;
 pub mod hotfix_id;
+mod html;
 pub mod images;
 pub mod labels;
 pub mod ledger;

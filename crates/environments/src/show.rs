@@ -70,7 +70,7 @@ impl fmt::Display for Shown<'_> {
 }
 
 impl State {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Applied => "applied",
             Self::Missing => "missing",
@@ -234,7 +234,7 @@ impl fmt::Display for RolledBack {
     }
 }
 
-fn short(digest: &str) -> &str {
+pub(crate) fn short(digest: &str) -> &str {
     let digest = digest.strip_prefix("sha256:").unwrap_or(digest);
     digest.get(..SHORT).unwrap_or(digest)
 }

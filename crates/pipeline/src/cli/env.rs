@@ -37,8 +37,12 @@ pub(super) async fn run(cli: &Cli, command: &EnvCommand) -> u8 {
 
 async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
     match command {
-        EnvCommand::Status { place, check } => {
+        EnvCommand::Status { place, check, html } => {
             let status = open(place).await?.status().await?;
+            if let Some(file) = html {
+                let written = std::fs::write(file, status.html());
+                written.map_err(|source| Error::File { action: "write", path: file.clone(), source })?;
+            }
             let written = output::answer(&cli.talk, &Colored { status: &status, color: color(cli) });
             Ok(if *check && !status.drift.is_empty() { CONDITION } else { written })
         }

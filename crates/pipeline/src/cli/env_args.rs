@@ -25,6 +25,9 @@ pub enum EnvCommand {
         /// be the same are not
         #[arg(long)]
         check: bool,
+        /// Write it as one HTML page as well, with a picture of which hotfix is where
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
     /// Record that an update level holds the fix of a hotfix
     FixedIn {

@@ -289,3 +289,64 @@ fn what_differs_between_two_environments() {
     assert!(run.stdout.contains("files: they are made from different packs"), "{}", run.stdout);
     estate.env("compare qa nowhere").fails_with(2).says("there is no environment 'nowhere'");
 }
+
+#[test]
+fn the_status_as_a_page() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["dev"]);
+    estate.deploy(2, &["prod"]);
+    estate.env("status --html status.html").succeeds();
+    let page = estate.scenario.text("status.html");
+    for part in [
+        "4.1.0.10-hf2+",
+        "wso2am-4.1.0.10/hf-2 in dev: missing",
+        "wso2am-4.1.0.10/hf-2 in prod: applied",
+        ">nothing</td>",
+    ] {
+        assert!(page.contains(part), "{part} is not in {page}");
+    }
+    // Nothing is fetched, and nothing runs.
+    for part in ["<script", "src=", "href=", "url(", "@import"] {
+        assert!(!page.contains(part), "{part}");
+    }
+    estate.env("status --html nowhere/status.html").fails_with(4).says("cannot write nowhere/status.html");
+}
+
+#[test]
+fn records_are_as_the_schema_says() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["preprod"]);
+    estate.deploy(0, &["dev"]);
+    for words in [
+        "fixed-in wso2am-4.1.0.10/hf-2 15",
+        "verify --env dev --result fail",
+        "verify --env preprod --result pass",
+        "approve --env preprod --reason good",
+        "promote --from preprod --to prod",
+        "propagate --from preprod --to dev",
+        "reject --env prod --reason slow",
+    ] {
+        estate.env(&format!("{words} --ledger file:ledger.jsonl")).succeeds();
+    }
+    estate.deploy(2, &["prod"]);
+    estate.env("rollback --env prod --ledger file:ledger.jsonl").succeeds();
+    estate.deploy(1, &["qa"]);
+    estate.env("solve wso2am-4.1.0.10/hf-1 --ledger file:ledger.jsonl").succeeds();
+    let schema: Value = serde_json::from_str(&crate::docs::document("docs/schemas/ledger.schema.json")).expect("JSON");
+    let schema = jsonschema::validator_for(&schema).expect("a schema");
+    let text = estate.scenario.text("ledger.jsonl");
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let acts: std::collections::BTreeSet<&str> = records.iter().filter_map(|record| record["act"].as_str()).collect();
+    let all =
+        ["approved", "begun", "fixed-in", "promoted", "propagated", "rejected", "rolled-back", "solved", "verified"];
+    assert_eq!(acts.into_iter().collect::<Vec<_>>(), all);
+    for record in records {
+        let errors: Vec<String> = schema.iter_errors(&record).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{record}: {errors:?}");
+        for missing in ["id", "time", "actor", "act", "schema"] {
+            let mut less = record.clone();
+            less.as_object_mut().expect("an object").shift_remove(missing);
+            assert!(!schema.is_valid(&less), "{less}");
+        }
+    }
+}
