@@ -14,6 +14,7 @@ pub mod labels;
 pub mod ledger;
 pub mod memory;
 mod moving;
+pub mod printable;
 pub mod promote;
 pub mod propagate;
 pub mod rollback;

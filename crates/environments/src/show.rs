@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::compare::{Change, Comparison, Side};
 use crate::ledger::{Act, Kind, Move, Outcome, Record};
+use crate::printable::printable;
 use crate::promote::{self, Promoted};
 use crate::propagate::{self, Propagated};
 use crate::rollback::RolledBack;
@@ -63,7 +64,7 @@ impl fmt::Display for Shown<'_> {
         }
         if !status.drift.is_empty() {
             writeln!(f, "\nnot as it should be:")?;
-            status.drift.iter().try_for_each(|line| writeln!(f, "  {line}"))?;
+            status.drift.iter().try_for_each(|line| writeln!(f, "  {}", printable(line)))?;
         }
         Ok(())
     }
@@ -99,7 +100,7 @@ impl Table {
 
     /// Cells with whether they are red.
     fn row(&mut self, cells: impl IntoIterator<Item = (String, bool)>) {
-        self.rows.push(cells.into_iter().collect());
+        self.rows.push(cells.into_iter().map(|(text, is_red)| (printable(&text), is_red)).collect());
     }
 }
 

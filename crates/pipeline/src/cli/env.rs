@@ -43,7 +43,7 @@ async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
                 let written = std::fs::write(file, status.html());
                 written.map_err(|source| Error::File { action: "write", path: file.clone(), source })?;
             }
-            let written = output::answer(&cli.talk, &Colored { status: &status, color: color(cli) });
+            let written = output::colored_answer(&cli.talk, &Colored { status: &status, color: color(cli) });
             Ok(if *check && !status.drift.is_empty() { CONDITION } else { written })
         }
         EnvCommand::History { place, env } => {

@@ -59,11 +59,20 @@ fn use_color(talk: &Talk) -> bool {
     }
 }
 
-/// The answer to a question; returns the exit code.
+/// The answer to a question; returns the exit code. It can hold what somebody else has said, control characters and all.
 pub(super) fn answer(talk: &Talk, answer: &(impl Serialize + Display)) -> u8 {
+    answer_as(talk, answer, || answer.to_string().trim_end().split('\n').map(printable).collect::<Vec<_>>().join("\n"))
+}
+
+/// As [`answer`], of one that has colours, and has made the rest of itself fit for a terminal.
+pub(super) fn colored_answer(talk: &Talk, answer: &(impl Serialize + Display)) -> u8 {
+    answer_as(talk, answer, || answer.to_string().trim_end().to_owned())
+}
+
+fn answer_as(talk: &Talk, answer: &impl Serialize, text: impl FnOnce() -> String) -> u8 {
     match talk.format {
         Format::Json => lines(talk, &[serde_json::to_string_pretty(answer).unwrap_or_default()]),
-        Format::Text => lines(talk, &[answer.to_string().trim_end()]),
+        Format::Text => lines(talk, &[text()]),
     }
 }
 

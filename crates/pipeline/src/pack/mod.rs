@@ -18,6 +18,8 @@ use zip::ZipArchive;
 use crate::cache::{FileState, sha256_of};
 use crate::step::Problem;
 
+pub use hotfix_environments::printable::printable;
+
 pub(crate) use directory::stays_inside;
 pub use directory::{Node, NodeKind, ancestors, entry_time};
 pub(crate) use extract::{settle_folders, settle_path};
@@ -276,16 +278,4 @@ fn open_file(path: &Path) -> Result<File, Problem> {
 
 fn unreadable(path: &Path) -> Problem {
     Problem::new(format!("the pack {} cannot be read", path.display()), "check its permissions")
-}
-
-/// Text from a pack, fit for a terminal: control characters and what else could fool one are escaped.
-pub fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| if c.is_control() || is_invisible(c) { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
-        .collect()
-}
-
-/// Direction marks and zero-width characters.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -350,3 +350,18 @@ fn records_are_as_the_schema_says() {
         }
     }
 }
+
+#[test]
+fn what_others_wrote_fools_no_terminal() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy_with(&["--label", "x=y"], 1, &["dev", "prod"]);
+    let file = "ledger.jsonl";
+    let reason = "fine\u{1b}[2Jand\u{202e}gone";
+    estate
+        .scenario
+        .run(&["env", "approve", "--env", "dev", "--reason", reason, "--ledger", "file:ledger.jsonl"])
+        .succeeds();
+    let shown = estate.env(&format!("history --ledger file:{file}")).succeeds().stdout;
+    assert!(shown.contains("fine\\u{1b}[2Jand\\u{202e}gone"), "{shown}");
+    assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'));
+}
