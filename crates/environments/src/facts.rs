@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::hotfix_id::HotfixId;
+use crate::images::Image;
+use crate::labels::Holding;
 use crate::ledger::{Act, Kind, Move, Record};
 
 /// The ledger's records, the oldest first.
@@ -43,6 +45,15 @@ impl Facts {
         let positions = (0..self.records.len())
             .filter(move |position| !matches!(self.records[*position].act, Act::Begun { .. }) || !is_past(*position));
         positions.map(|position| &self.records[position])
+    }
+
+    /// What an image holds: as its labels say, else as was written down when it was promoted.
+    pub fn holding_of(&self, image: &Image) -> Option<Holding> {
+        let told = || {
+            let moves = self.records.iter().filter_map(Record::moved).filter(|moved| moved.digest == image.digest);
+            moves.filter_map(|moved| moved.holds.clone()).next_back().map(Holding::from)
+        };
+        image.holding().or_else(told)
     }
 
     /// The update level from which on the product holds the fix.

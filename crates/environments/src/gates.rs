@@ -21,11 +21,7 @@ pub fn closed(gate: &Gate, facts: &Facts, source: Option<&str>, digest: &str, no
         .filter(|record| matches!(record.act, Act::Approved { .. }))
         .map(|record| record.actor.name.as_str())
         .collect();
-    if let Some(position) = rejection.filter(|_| approvals.is_empty())
-        && let Act::Rejected { reason, .. } = &about[position].act
-    {
-        reasons.push(format!("{} rejected it: {reason}", about[position].actor.name));
-    }
+    reasons.extend(self::rejection(facts, digest));
     if gate.verified {
         let last = about.iter().rev().find_map(|record| match &record.act {
             Act::Verified { result, environment, .. } if source.is_none_or(|source| source == environment) => {
@@ -61,6 +57,17 @@ pub fn closed(gate: &Gate, facts: &Facts, source: Option<&str>, digest: &str, no
         reasons.push(format!("{} of {} approvals are there", approvals.len(), gate.approvals));
     }
     reasons
+}
+
+/// Who rejected the image `digest`, and why, where nobody has approved it since.
+pub fn rejection(facts: &Facts, digest: &str) -> Option<String> {
+    let about = facts.records().iter().rev().filter(|record| subject(record) == Some(digest));
+    let last = about.filter_map(|record| match &record.act {
+        Act::Approved { .. } => Some(None),
+        Act::Rejected { reason, .. } => Some(Some(format!("{} rejected it: {reason}", record.actor.name))),
+        _ => None,
+    });
+    last.into_iter().next().flatten()
 }
 
 /// The image that a record is an opinion of.
@@ -140,6 +147,7 @@ mod tests {
             digest: "d".to_owned(),
             replaced: None,
             version_tag: None,
+            holds: None,
         };
         let arrival = record("ci", Act::Promoted(moved));
         let facts = Facts::new(vec![arrival.clone()]);

@@ -52,6 +52,9 @@ struct Layer {
 /// # Errors
 /// Why that cannot be.
 pub(crate) fn graft(target: &Image, source: &Image) -> Result<Graft, String> {
+    if target.is_index || source.is_index {
+        return Err("an image is for several platforms, and hotfixes are propagated to one at a time".to_owned());
+    }
     let (Some(holds), Some(brings)) = (target.holding(), source.holding()) else {
         return Err("its labels are not hotfix's".to_owned());
     };

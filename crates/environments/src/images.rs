@@ -24,6 +24,8 @@ pub struct Image {
     pub manifest: Value,
     /// Its configuration.
     pub configuration: Value,
+    /// Whether the tag names an index.
+    pub is_index: bool,
 }
 
 impl Image {
@@ -61,6 +63,7 @@ impl Images {
         let repository = Repository::open(reference, &credentials, Access::Pull, &[]).await.map_err(failed())?;
         let Some((digest, top)) = self.top(&repository, reference).await? else { return Ok(None) };
         let top: Value = parsed(reference, &top)?;
+        let is_index = top.get("manifests").is_some();
         let manifest = match first_for_linux(&top) {
             Some(digest) => parsed(reference, &self.manifest(&repository, digest).await?)?,
             None => top,
@@ -77,7 +80,7 @@ impl Images {
             }
         };
         let configuration = parsed(reference, &configuration)?;
-        Ok(Some(Image { digest, manifest, configuration }))
+        Ok(Some(Image { digest, manifest, configuration, is_index }))
     }
 
     /// The digest that the reference names and the bytes behind it. A tag whose manifest is known is only asked for its

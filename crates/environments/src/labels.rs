@@ -36,6 +36,37 @@ impl Files {
     }
 }
 
+/// A product at an update level.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Product {
+    /// `wso2am`.
+    pub product: String,
+    /// `4.1.0`.
+    pub version: String,
+    /// Update level.
+    pub update_level: u32,
+}
+
+impl Product {
+    /// Without its hotfixes.
+    pub fn of(holding: &Holding) -> Self {
+        Self { product: holding.product.clone(), version: holding.version.clone(), update_level: holding.update_level }
+    }
+}
+
+impl From<Product> for Holding {
+    fn from(Product { product, version, update_level }: Product) -> Self {
+        Self { product, version, update_level, pack_sha256: String::new(), applied: Vec::new() }
+    }
+}
+
+/// Letters, digits and what joins them.
+fn is_plain(name: &str) -> bool {
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric());
+    name.split(['.', '-', '_']).all(is_part)
+}
+
 /// The product and the hotfixes in an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Holding {
@@ -63,16 +94,18 @@ pub struct Applied {
 }
 
 impl Holding {
-    /// From an image's labels; `None` where they are not ours.
+    /// From an image's labels; `None` where they are not ours, or not as we write them: they become parts of names.
     pub fn in_labels(labels: &BTreeMap<String, String>) -> Option<Self> {
         let ours = |name: &str| labels.get(&format!("hotfix.{name}"));
-        Some(Self {
+        let holding = Self {
             product: ours("product")?.clone(),
             version: ours("version")?.clone(),
             update_level: ours("update-level")?.parse().ok()?,
             pack_sha256: ours("pack-sha256").cloned().unwrap_or_default(),
             applied: serde_json::from_str(ours("applied")?).ok()?,
-        })
+        };
+        let is_in_order = holding.applied.iter().zip(1..).all(|(applied, number)| applied.number == number);
+        (is_in_order && is_plain(&holding.product) && is_plain(&holding.version)).then_some(holding)
     }
 
     /// The name of the hotfix with this number.

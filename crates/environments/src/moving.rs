@@ -98,6 +98,11 @@ impl<'a> Target<'a> {
         }
     }
 
+    /// What the environment runs now.
+    pub(crate) async fn current(&self) -> Result<Option<String>> {
+        self.digest(self.environment.image.tag().unwrap_or("latest")).await
+    }
+
     /// Lets the environment run the image.
     pub(crate) async fn deploy(&self, manifest: &RawManifest) -> Result<()> {
         self.tag(self.environment.image.tag().unwrap_or("latest"), manifest).await

@@ -8,10 +8,10 @@ use serde_json::Value;
 use crate::facts::Facts;
 use crate::gates;
 use crate::images::Image;
-use crate::labels::Holding;
+use crate::labels::{Holding, Product};
 use crate::ledger::{Actor, Kind, Move};
 use crate::moving::Target;
-use crate::settings::Environment;
+use crate::settings::{Environment, LedgerPlace, is_of_ledger};
 use crate::status::Status;
 use crate::world::World;
 use crate::{Error, Result};
@@ -94,8 +94,8 @@ impl World {
             From::Image(reference) => self.image(reference).await?,
         };
         let before = self.look(&asked.to.image).await?;
-        let holding = holding_of(reference, &image)?;
         let facts = self.facts().await?;
+        let holding = holding_of(reference, &image, &facts)?;
         check(asked, &image, &holding, before.as_ref(), &facts)?;
         let reasons = gates::closed(&asked.to.gate, &facts, source, &image.digest, Timestamp::now());
         let replaced = before.as_ref().map(|before| before.digest.clone());
@@ -109,7 +109,7 @@ impl World {
         }
         let version_tag = asked.tag.map_or_else(|| holding.image_version(), str::to_owned);
         let target = Target::open(asked.to, reference).await?;
-        check_tag(asked, &target, &version_tag, &image.digest).await?;
+        self.check_tag(asked, &target, &version_tag, &image.digest).await?;
         let mut promoted = Promoted {
             outcome: Outcome::Possible,
             from: name.clone(),
@@ -118,7 +118,10 @@ impl World {
             replaced: replaced.clone(),
             version_tag: version_tag.clone(),
             version: holding.image_version(),
-            version_before: before.as_ref().and_then(Image::holding).map(|holding| holding.image_version()),
+            version_before: before
+                .as_ref()
+                .and_then(|before| facts.holding_of(before))
+                .map(|holding| holding.image_version()),
         };
         if is_there {
             let there = (asked.to, image.digest.as_str());
@@ -137,6 +140,8 @@ impl World {
             digest: image.digest.clone(),
             replaced,
             version_tag: Some(version_tag),
+            // Later nobody but the ledger knows.
+            holds: image.holding().is_none().then(|| Product::of(&holding)),
         };
         self.deploy(&target, &manifest, (Kind::Promoted, moved), &actor).await?;
         promoted.outcome = Outcome::Done;
@@ -144,9 +149,42 @@ impl World {
     }
 }
 
+impl World {
+    /// A tag that names another image keeps it; those of environments and of the ledger are none for versions.
+    async fn check_tag(&self, asked: &Promotion<'_>, target: &Target<'_>, tag: &str, digest: &str) -> Result<()> {
+        let name = asked.to.image.name();
+        let taken =
+            |whose: String| condition(format!("{name}:{tag} is the tag of {whose}"), "give --tag with a version");
+        let reference: ImageRef = format!("{name}:{tag}").parse().map_err(Error::registry(format!("tag {name}")))?;
+        if let Some(other) = self.environments.all().iter().find(|other| other.image == reference) {
+            return Err(taken(other.name.clone()));
+        }
+        if let LedgerPlace::Registry(ledger) = &self.environments.ledger
+            && is_of_ledger(&reference, ledger)
+        {
+            return Err(taken("the ledger".to_owned()));
+        }
+        match target.digest(tag).await? {
+            Some(other) if other != digest => {
+                let message = format!("{name}:{tag} names another image already, {other}");
+                Err(condition(message, "give --tag with another name: a version must not come to mean something else"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Whether it is the same product, with all the hotfixes that are there.
 fn check(asked: &Promotion<'_>, image: &Image, holding: &Holding, before: Option<&Image>, facts: &Facts) -> Result<()> {
-    let Some(there) = before.and_then(Image::holding) else { return Ok(()) };
+    let Some(before) = before else { return Ok(()) };
+    let Some(there) = facts.holding_of(before) else {
+        if asked.allow_removal {
+            return Ok(());
+        }
+        let message =
+            format!("which hotfixes {} has is not known: its image {} does not say", asked.to.name, before.digest);
+        return Err(condition(message, "if nothing there can be lost, give --allow-removal"));
+    };
     if there.product != holding.product {
         let message = format!("{} runs {}, and {} is {}", asked.to.name, there.product, image.digest, holding.product);
         return Err(condition(message, "an environment is of one product; give another --to"));
@@ -161,25 +199,9 @@ fn check(asked: &Promotion<'_>, image: &Image, holding: &Holding, before: Option
     Err(condition(message, hint))
 }
 
-/// A tag that names another image keeps it.
-async fn check_tag(asked: &Promotion<'_>, target: &Target<'_>, tag: &str, digest: &str) -> Result<()> {
-    if asked.to.image.tag() == Some(tag) {
-        let message = format!("{tag} is the tag of {} itself", asked.to.name);
-        return Err(condition(message, "give --tag with a version"));
-    }
-    match target.digest(tag).await? {
-        Some(other) if other != digest => {
-            let name = asked.to.image.name();
-            let message = format!("{name}:{tag} names another image already, {other}");
-            Err(condition(message, "give --tag with another name: a version must not come to mean something else"))
-        }
-        _ => Ok(()),
-    }
-}
-
 /// What an image holds: as its labels say, else, for the vendor's, as its `WSO2_SERVER_HOME` and its tag say.
-fn holding_of(reference: &ImageRef, image: &Image) -> Result<Holding> {
-    if let Some(holding) = image.holding() {
+fn holding_of(reference: &ImageRef, image: &Image, facts: &Facts) -> Result<Holding> {
+    if let Some(holding) = facts.holding_of(image) {
         return Ok(holding);
     }
     vendors(reference.tag(), &image.configuration).ok_or_else(|| Error::Input {
@@ -189,6 +211,7 @@ fn holding_of(reference: &ImageRef, image: &Image) -> Result<Holding> {
     })
 }
 
+/// The vendor's images have the product where the variable says, and the level in their tags.
 fn vendors(tag: Option<&str>, configuration: &Value) -> Option<Holding> {
     let variables = configuration.pointer("/config/Env")?.as_array()?;
     let home = variables.iter().filter_map(Value::as_str).find_map(|text| text.strip_prefix("WSO2_SERVER_HOME="))?;

@@ -5,6 +5,7 @@ use hotfix_docker::reference::ImageRef;
 use serde::Serialize;
 
 use crate::facts::Facts;
+use crate::gates::rejection;
 use crate::graft::{Graft, graft};
 use crate::hotfix_id::HotfixId;
 use crate::images::Image;
@@ -61,6 +62,15 @@ impl World {
     /// [`Error::Condition`] where there are no hotfixes to propagate; [`Error::Input`]; [`Error::Registry`]. What is not possible in one
     /// environment is no failure of the others.
     pub async fn propagate(&self, asked: &Propagation<'_>, actor: &Actor, dry_run: bool) -> Result<Vec<Propagated>> {
+        let before = self.environments.before(asked.from);
+        if let Some(other) = asked.to.iter().find(|to| before.iter().all(|earlier| earlier.name != to.name)) {
+            return Err(Error::Setting {
+                place: "command line".to_owned(),
+                message: format!("{} is not before {}", other.name, asked.from.name),
+                hint: "hotfixes are propagated backwards; forwards goes 'hotfix env promote', with its gates"
+                    .to_owned(),
+            });
+        }
         let newest = self.image_of(asked.from).await?;
         let Some(all) = newest.holding().filter(|holding| !holding.applied.is_empty()) else {
             let message = format!("{} has no hotfixes that hotfix applied", asked.from.name);
@@ -68,6 +78,10 @@ impl World {
         };
         let (source, image) = self.with_first(asked, newest, &all).await?;
         let facts = self.facts().await?;
+        if let Some(rejection) = rejection(&facts, &image.digest) {
+            let message = format!("the hotfixes of {} may not go anywhere: {rejection}", asked.from.name);
+            return Err(Error::Condition { message, hint: "'hotfix env approve' takes that back".to_owned() });
+        }
         let mut done = Vec::new();
         for environment in &asked.to {
             let way = Way { world: self, from: asked.from, source: &source, image: &image, actor, dry_run };
@@ -157,6 +171,7 @@ impl Way<'_> {
             digest: manifest.digest.clone(),
             replaced: Some(there.digest),
             version_tag: None,
+            holds: None,
         };
         self.world.deploy(&target, &manifest, (Kind::Propagated, moved), self.actor).await?;
         ended(Outcome::Done, lacking, Some(manifest.digest))

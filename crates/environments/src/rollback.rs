@@ -1,7 +1,11 @@
 //! Back to an image that an environment ran before.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
+use crate::facts::Facts;
+use crate::gates::rejection;
 use crate::ledger::{Act, Actor, Kind, Move, Outcome, Record};
 use crate::moving::Target;
 use crate::settings::Environment;
@@ -41,7 +45,7 @@ impl World {
             let replaced = moved.replaced.unwrap_or_default();
             return Ok(RolledBack { environment: environment.name.clone(), digest: now, replaced, dry_run });
         }
-        let digest = choose(facts.records(), environment, to, &now)?;
+        let digest = choose(&facts, environment, to, &now)?;
         let target = Target::open(environment, &environment.image).await?;
         let Some(manifest) = target.manifest(&digest).await? else {
             return Err(Error::Input {
@@ -58,15 +62,22 @@ impl World {
         if dry_run {
             return Ok(rolled_back);
         }
-        let moved =
-            Move { environment: environment.name.clone(), from: None, digest, replaced: Some(now), version_tag: None };
+        let moved = Move {
+            environment: environment.name.clone(),
+            from: None,
+            digest,
+            replaced: Some(now),
+            version_tag: None,
+            holds: None,
+        };
         self.deploy(&target, &manifest, (Kind::RolledBack, moved), &actor).await?;
         Ok(rolled_back)
     }
 }
 
-/// An image that the environment ran, that was verified, and that is not what it runs now.
-fn choose(records: &[Record], environment: &Environment, to: Option<&str>, now: &str) -> Result<String> {
+/// An image that the environment ran, that was verified and not rejected, and that is not what it runs now.
+fn choose(facts: &Facts, environment: &Environment, to: Option<&str>, now: &str) -> Result<String> {
+    let records = facts.records();
     let moves = records.iter().rev().filter_map(Record::moved).filter(|moved| moved.environment == environment.name);
     let ran: Vec<&str> =
         moves.flat_map(|moved| [Some(moved.digest.as_str()), moved.replaced.as_deref()]).flatten().collect();
@@ -86,10 +97,30 @@ fn choose(records: &[Record], environment: &Environment, to: Option<&str>, now: 
         Some(to) if !ran.contains(&to) => Err(refused(format!("{name} never ran {to}, as far as the ledger says"))),
         Some(to) if to == now => Err(refused(format!("{name} runs {to} already"))),
         Some(to) if !is_verified(to) => Err(refused(format!("{to} was never verified"))),
-        Some(to) => Ok(to.to_owned()),
+        Some(to) => match rejection(facts, to) {
+            Some(rejection) => Err(refused(format!("{to} may not come back: {rejection}"))),
+            None => Ok(to.to_owned()),
+        },
         None => {
-            let found = ran.into_iter().find(|digest| *digest != now && is_verified(digest));
+            let left = left_behind(records, environment);
+            let is_good = |digest: &&str| {
+                *digest != now && !left.contains(digest) && is_verified(digest) && rejection(facts, digest).is_none()
+            };
+            let found = ran.into_iter().find(is_good);
             found.map(str::to_owned).ok_or_else(|| refused(format!("{name} ran no other image that was verified")))
         }
     }
+}
+
+/// Images that the environment was rolled back from, and that have not come back by another way.
+fn left_behind<'a>(records: &'a [Record], environment: &Environment) -> BTreeSet<&'a str> {
+    let mut left = BTreeSet::new();
+    for record in records.iter().filter(|record| record.environment() == Some(&environment.name)) {
+        match &record.act {
+            Act::RolledBack(moved) => left.extend(moved.replaced.as_deref()),
+            Act::Promoted(moved) | Act::Propagated(moved) => drop(left.remove(moved.digest.as_str())),
+            _ => {}
+        }
+    }
+    left
 }

@@ -99,7 +99,8 @@ impl Status {
     /// Of `environments`, each with what it runs.
     pub fn of(environments: &Environments, images: &[Option<Image>], facts: &Facts) -> Self {
         let seen: Vec<Seen<'_>> = environments.all().iter().zip(images.iter().map(Option::as_ref)).collect();
-        let holdings: Vec<Option<Holding>> = seen.iter().map(|(_, image)| image.and_then(Image::holding)).collect();
+        let holdings: Vec<Option<Holding>> =
+            seen.iter().map(|(_, image)| image.and_then(|image| facts.holding_of(image))).collect();
         let hotfixes = hotfix_rows(environments, &holdings, facts);
         let rows = seen.iter().zip(&holdings).map(|(seen, holding)| row(*seen, holding.as_ref(), facts));
         let drift = drift(environments, &holdings, &hotfixes);
@@ -115,7 +116,7 @@ impl Status {
         facts: &Facts,
         hotfix: &HotfixId,
     ) -> Vec<String> {
-        let holdings: Vec<Option<Holding>> = images.iter().map(|image| image.as_ref()?.holding()).collect();
+        let holdings: Vec<Option<Holding>> = images.iter().map(|image| facts.holding_of(image.as_ref()?)).collect();
         let contents = contents(environments, &holdings);
         let sha256 = contents.get(hotfix).copied();
         let places = environments.all().iter().zip(&holdings);
@@ -134,10 +135,13 @@ impl Status {
 }
 
 impl Status {
-    /// Hotfixes of `there` that an environment loses with `next` in its place.
+    /// Hotfixes of `there`, applied or in its update level, that an environment loses with `next` in its place.
     pub fn lost(there: &Holding, next: &Holding, facts: &Facts) -> Vec<HotfixId> {
-        let applied = there.applied.iter().map(|applied| (there.id(applied.number), applied.sha256.as_str()));
-        let lost = applied.filter(|(hotfix, sha256)| !state(hotfix, Some(sha256), Some(next), facts).is_there());
+        let applied = there.applied.iter().map(|applied| (there.id(applied.number), Some(applied.sha256.as_str())));
+        let is_included = |hotfix: &&HotfixId| state(hotfix, None, Some(there), facts) == State::Included;
+        let included = facts.fixed().filter(is_included).map(|hotfix| (hotfix.clone(), None));
+        let lost = applied.chain(included);
+        let lost = lost.filter(|(hotfix, sha256)| !state(hotfix, *sha256, Some(next), facts).is_there());
         lost.map(|(hotfix, _)| hotfix).collect()
     }
 }
@@ -203,6 +207,13 @@ fn state(hotfix: &HotfixId, sha256: Option<&str>, holding: Option<&Holding>, fac
 fn drift(environments: &Environments, holdings: &[Option<Holding>], hotfixes: &[HotfixRow]) -> Vec<String> {
     let mut found = Vec::new();
     if let Some(production) = environments.production() {
+        let runs = environments.all().iter().zip(holdings).find(|(environment, _)| environment.is_production);
+        if runs.is_none_or(|(_, holding)| holding.is_none()) {
+            found.push(format!(
+                "what {} runs is not known: its image is not there, or none of hotfix's",
+                production.name
+            ));
+        }
         let earlier: BTreeSet<&str> = environments.before(production).iter().map(|other| other.name.as_str()).collect();
         for row in hotfixes {
             let is_held = |place: &Place| place.environment == production.name && place.state == State::Applied;
@@ -230,7 +241,7 @@ fn drift(environments: &Environments, holdings: &[Option<Holding>], hotfixes: &[
     };
     for environment in environments.all() {
         let Some(other) = &environment.synchronized_with else { continue };
-        if of(&environment.name) != of(other) {
+        if of(&environment.name).is_none() || of(&environment.name) != of(other) {
             let version = |name: &str| of(name).map_or_else(|| "nothing known".to_owned(), Holding::image_version);
             let (here, there) = (version(&environment.name), version(other));
             found.push(format!("{} ({here}) is not synchronized with {other} ({there})", environment.name));

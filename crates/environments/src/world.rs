@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use futures_util::{StreamExt, TryStreamExt};
-use hotfix_docker::reference::ImageRef;
+use hotfix_docker::reference::{ImageRef, without_password};
 use hotfix_docker::repository::RawManifest;
 
 use crate::facts::Facts;
@@ -39,12 +39,15 @@ impl World {
         let said = ledger.map(|place| {
             LedgerPlace::parse(place, Path::new("")).map_err(|reason| Error::Setting {
                 place: "command line".to_owned(),
-                message: format!("invalid value '{place}' for '--ledger': {reason}"),
+                message: format!("invalid value '{}' for '--ledger': {reason}", without_password(place)),
                 hint: "give file:PATH, or a tag in a registry".to_owned(),
             })
         });
-        let place = said.transpose()?.unwrap_or_else(|| environments.ledger.clone());
-        let ledger = Ledger::at(&place).await?;
+        let mut environments = environments;
+        if let Some(said) = said.transpose()? {
+            environments.ledger = said;
+        }
+        let ledger = Ledger::at(&environments.ledger).await?;
         Ok(Self { environments, images: Images::new(memory), ledger })
     }
 
@@ -164,6 +167,14 @@ impl World {
         actor: &Actor,
     ) -> Result<()> {
         self.record(actor.clone(), Act::Begun { of: kind, moved: moved.clone() }).await?;
+        // All that was checked was of what it ran then.
+        let now = target.current().await?;
+        if now != moved.replaced && now.as_ref() != Some(&moved.digest) {
+            return Err(Error::Condition {
+                message: format!("{} was let run something else meanwhile", moved.environment),
+                hint: "run the same command again: it is checked against that".to_owned(),
+            });
+        }
         target.deploy(manifest).await?;
         self.record(actor.clone(), kind.done(moved)).await.map(drop)
     }

@@ -33,7 +33,7 @@ pub enum Declared {
 impl Actor {
     /// From `--actor`, else from the variables of the environment.
     pub fn find(asked: Option<&str>, variable: impl Fn(&str) -> Option<String>) -> Self {
-        let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+        let set = |name: &str| variable(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         let run = github_run(set).or_else(|| set("CI_JOB_URL")).or_else(|| set("BUILD_URL"));
         let found = [
             (asked.map(str::to_owned), Declared::Option),

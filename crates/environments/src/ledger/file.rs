@@ -25,34 +25,46 @@ impl FileLedger {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             bytes => bytes.map_err(Error::file("read", &self.path))?,
         };
-        let whole = &bytes[..whole_lines(&bytes)];
+        self.records_in(&bytes)
+    }
+
+    fn records_in(&self, bytes: &[u8]) -> Result<Vec<Record>> {
+        let whole = &bytes[..whole_lines(bytes)];
         from_lines(&self.path.display().to_string(), &String::from_utf8_lossy(whole))
     }
 
     pub(super) fn add(&self, record: &Record) -> Result<()> {
-        let write = || {
-            let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path)?;
-            file.lock()?;
-            add_line(&mut file, to_lines([record]).as_bytes())
-        };
-        write().map_err(Error::file("write to the ledger", &self.path))
+        let failed = || Error::file("write to the ledger", &self.path);
+        let mut file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path).map_err(failed())?;
+        file.lock().map_err(failed())?;
+        let mut before = Vec::new();
+        file.read_to_end(&mut before).map_err(failed())?;
+        // What is no ledger is not written to.
+        self.records_in(&before)?;
+        add_line(&mut file, &before, to_lines([record]).as_bytes()).map_err(failed())
     }
 }
 
 /// What a machine that stopped has left of a line was never said to be written.
-fn add_line(file: &mut File, line: &[u8]) -> io::Result<()> {
-    let mut before = Vec::new();
-    file.read_to_end(&mut before)?;
-    let whole = whole_lines(&before) as u64;
-    file.set_len(whole)?;
-    file.seek(SeekFrom::Start(whole))?;
+fn add_line(file: &mut File, before: &[u8], line: &[u8]) -> io::Result<()> {
+    let whole = whole_lines(before);
+    file.set_len(whole as u64)?;
+    file.seek(SeekFrom::Start(whole as u64))?;
+    // An editor can have taken the end of the last line.
+    if before[..whole].last().is_some_and(|byte| *byte != b'\n') {
+        file.write_all(b"\n")?;
+    }
     file.write_all(line)?;
     file.sync_all()
 }
 
-/// Bytes up to the end of the last line that has one.
+/// Bytes that are lines: all but half a record at the end.
 fn whole_lines(bytes: &[u8]) -> usize {
-    bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1)
+    let start = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
+    let last = &bytes[start..];
+    let is_half = last.first() == Some(&b'{') && serde_json::from_slice::<serde_json::Value>(last).is_err();
+    if is_half { start } else { bytes.len() }
 }
 
 #[cfg(test)]
@@ -95,6 +107,24 @@ mod tests {
         assert_eq!(ledger.read().expect("one"), std::slice::from_ref(&first));
         ledger.add(&second).expect("written");
         assert_eq!(ledger.read().expect("two"), [first, second]);
+    }
+
+    #[test]
+    fn a_last_line_without_an_end_is_a_line() {
+        let (_folder, ledger) = ledger();
+        let (first, second) = (record(1), record(2));
+        std::fs::write(&ledger.path, to_lines([&first]).trim_end()).expect("written");
+        assert_eq!(ledger.read().expect("one"), std::slice::from_ref(&first));
+        ledger.add(&second).expect("written");
+        assert_eq!(ledger.read().expect("two"), [first, second]);
+    }
+
+    #[test]
+    fn what_is_no_ledger_is_not_written_to() {
+        let (_folder, ledger) = ledger();
+        std::fs::write(&ledger.path, "my notes").expect("written");
+        assert_eq!(ledger.add(&record(1)).expect_err("no ledger").exit_code(), 4);
+        assert_eq!(std::fs::read_to_string(&ledger.path).expect("text"), "my notes");
     }
 
     #[test]

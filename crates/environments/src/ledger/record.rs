@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::hotfix_id::HotfixId;
+use crate::labels::Product;
 use crate::ledger::actor::Actor;
 
 /// Of records as they are now.
@@ -124,6 +125,9 @@ pub struct Move {
     pub replaced: Option<String>,
     /// Another tag that the image got.
     pub version_tag: Option<String>,
+    /// What is in it, where it does not say so itself: the vendor's images.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub holds: Option<Product>,
 }
 
 /// How tests went.

@@ -71,6 +71,13 @@ impl LedgerPlace {
     }
 }
 
+/// Whether a tag is one of those of the ledger: its own, and those of its records.
+pub(crate) fn is_of_ledger(reference: &ImageRef, ledger: &ImageRef) -> bool {
+    let (Some(tag), Some(own)) = (reference.tag(), ledger.tag()) else { return false };
+    let is_beside = (reference.registry(), reference.repository()) == (ledger.registry(), ledger.repository());
+    is_beside && (tag == own || tag.strip_prefix(own).is_some_and(|rest| rest.starts_with('-')))
+}
+
 /// A name with a tag: a digest always means the same.
 fn tag(text: &str) -> Result<ImageRef, String> {
     let reference: ImageRef = text.parse().map_err(|error: hotfix_docker::Error| error.to_string())?;

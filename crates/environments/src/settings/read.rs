@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Environment, Environments, Gate, LEDGER_TAG, LedgerPlace, did_you_mean, tag};
+use super::{Environment, Environments, Gate, LEDGER_TAG, LedgerPlace, did_you_mean, is_of_ledger, tag};
 use crate::{Error, Result};
 
 const TOP: [&str; 2] = ["ledger", "environments"];
@@ -43,6 +43,13 @@ pub(super) fn parse(shown: &str, text: &str, folder: &Path) -> Result<Environmen
         }
         None => default_ledger(&list),
     };
+    if let LedgerPlace::Registry(reference) = &ledger
+        && let Some(other) = list.iter().find(|environment| is_of_ledger(&environment.image, reference))
+    {
+        let at = top.get("ledger").map_or(0, |value| value.span().start);
+        let message = format!("the ledger {reference} would be what '{}' runs", other.name);
+        return Err(file.wrong(at, &message, "give the ledger a tag of its own"));
+    }
     Ok(Environments { list, ledger })
 }
 
@@ -118,7 +125,7 @@ impl File<'_> {
         }
         if let Some(value) = keys.get("approvals") {
             let number = match value.get_ref() {
-                DeValue::Integer(number) => number.as_str().parse().ok(),
+                DeValue::Integer(number) => u32::from_str_radix(number.as_str(), number.radix()).ok(),
                 _ => None,
             };
             gate.approvals = number.ok_or_else(|| self.expected(value, "approvals", "a number of people"))?;

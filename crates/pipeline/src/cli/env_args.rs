@@ -135,6 +135,11 @@ pub enum EnvCommand {
     },
 }
 
+fn name(text: &str) -> Result<String, String> {
+    let name = text.trim();
+    if name.is_empty() { Err("expected a name".to_owned()) } else { Ok(name.to_owned()) }
+}
+
 fn tag(text: &str) -> Result<String, String> {
     let is_tag = format!("a:{text}").parse::<ImageRef>().is_ok_and(|reference| reference.tag() == Some(text));
     is_tag.then(|| text.to_owned()).ok_or_else(|| "expected a tag alone, such as 4.1.0.10-hf3".to_owned())
@@ -186,7 +191,7 @@ pub struct Writing {
     #[command(flatten)]
     pub place: EnvPlace,
     /// Who does it, for the history [default: as CI's variables say, else the user]
-    #[arg(long, value_name = "NAME", help_heading = "Environments")]
+    #[arg(long, value_name = "NAME", value_parser = name, help_heading = "Environments")]
     actor: Option<String>,
     /// Show what would be written, and write nothing
     #[arg(long)]

@@ -320,11 +320,11 @@ fn records_are_as_the_schema_says() {
     for words in [
         "fixed-in wso2am-4.1.0.10/hf-2 15",
         "verify --env dev --result fail",
+        "reject --env dev --reason slow",
         "verify --env preprod --result pass",
         "approve --env preprod --reason good",
         "promote --from preprod --to prod",
         "propagate --from preprod --to dev",
-        "reject --env prod --reason slow",
     ] {
         estate.env(&format!("{words} --ledger file:ledger.jsonl")).succeeds();
     }

@@ -139,7 +139,7 @@ fn a_version_keeps_its_image() {
     assert!(!estate.registry.has("team/am", "prod"));
     estate.env("promote --from preprod --to prod --tag 4.1.0.10-hf2.1").succeeds();
     assert_eq!(estate.registry.digest_of("team/am", "4.1.0.10-hf2.1"), estate.digest("prod"));
-    estate.env("promote --from preprod --to qa --tag qa").fails_with(11).says("qa is the tag of qa itself");
+    estate.env("promote --from preprod --to qa --tag qa").fails_with(11).says(":qa is the tag of qa");
     estate.env("promote --from preprod --to qa --tag a:b").fails_with(2).says("expected a tag alone");
     estate.env("promote --to qa").fails_with(2).says("--from");
     estate.env("promote --from dev --to dev").fails_with(11).says("give two environments");
@@ -182,4 +182,79 @@ fn a_password_that_is_wrong_changes_nothing() {
     let run = estate.env("promote --from preprod --to prod").fails_with(9);
     run.says("does not allow a pull from team/am: authentication required").says("docker login").does_not_say("wrong");
     assert!(!estate.registry_of("prod").has("team/am", "prod"));
+}
+
+#[test]
+fn a_version_is_no_environment_and_no_ledger() {
+    let Some(estate) = Estate::with(None, "gate = { verified = true }") else { return };
+    estate.deploy(1, &["dev"]);
+    estate.env("promote --from dev --to qa --tag prod").fails_with(11).says(":prod is the tag of prod");
+    estate.env("promote --from dev --to qa --tag hotfix-ledger").fails_with(11).says("is the tag of the ledger");
+    assert!(!estate.registry.has("team/am", "prod") && !estate.registry.has("team/am", "hotfix-ledger"));
+    let run = estate.env(&format!("history --ledger {}", estate.tag("x")));
+    assert_eq!(run.code, Some(0));
+    let text = estate.scenario.text("environments.toml");
+    let same = format!("ledger = \"{}\"\n{text}", estate.tag("prod"));
+    std::fs::write(estate.scenario.path("environments.toml"), same).expect("written");
+    estate.env("status").fails_with(2).says("environments.toml:1:").says("would be what 'prod' runs");
+}
+
+#[test]
+fn what_was_rejected_does_not_come_back() {
+    let Some(estate) = Estate::new() else { return };
+    for through in 1..=2 {
+        estate.deploy(through, &["preprod"]);
+        estate.env("verify --env preprod --result pass").succeeds();
+        estate.env("promote --from preprod --to prod").succeeds();
+    }
+    estate.deploy(0, &["dev"]);
+    let bad = estate.digest("prod");
+    estate.env("reject --env prod --reason burns").succeeds();
+    estate.env("propagate --from prod --to dev").fails_with(11).says("may not go anywhere").says("rejected it: burns");
+    estate.env("rollback --env prod").succeeds();
+    let good = estate.digest("prod");
+    estate.env("rollback --env prod").fails_with(11).says("prod ran no other image that was verified");
+    estate.env(&format!("rollback --env prod --to {bad}")).fails_with(11).says("may not come back").says("burns");
+    assert_eq!(estate.digest("prod"), good);
+}
+
+#[test]
+fn fixes_of_the_update_level_are_not_lost_either() {
+    let Some(estate) = Estate::new() else { return };
+    let later = Scenario::empty().without_engine().with_pack(|pack| pack.level(20));
+    estate.deploy_from(&later, 0, &["prod"]);
+    estate.deploy(0, &["preprod"]);
+    estate.env("fixed-in wso2am-4.1.0.10/hf-1 15").succeeds();
+    estate.env("promote --from preprod --to prod").fails_with(11).says("prod would lose wso2am-4.1.0.10/hf-1");
+}
+
+#[test]
+fn of_an_image_that_says_nothing_nothing_is_taken_to_be_so() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["preprod"]);
+    estate.put_image_with(&["-4.1.0", "A=b"], "prod");
+    let before = estate.digest("prod");
+    estate.env("promote --from preprod --to prod").fails_with(11).says("which hotfixes prod has is not known");
+    assert_eq!(estate.digest("prod"), before);
+    let run = estate.env("status --check");
+    assert_eq!(run.code, Some(11), "{}", run.stdout);
+    assert!(run.stdout.contains("what prod runs is not known"), "{}", run.stdout);
+    estate.env("promote --from preprod --to prod --allow-removal").succeeds();
+}
+
+#[test]
+fn the_vendors_image_goes_from_environment_to_environment() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["preprod", "prod"]);
+    estate.put_image_with(&["WSO2_SERVER_HOME=/home/wso2carbon/wso2am-4.1.0"], "4.1.0.20");
+    let image = estate.tag("4.1.0.20");
+    estate.env(&format!("promote --image {image} --to preprod")).fails_with(11).says("would lose wso2am-4.1.0.10/hf-1");
+    estate.env("fixed-in wso2am-4.1.0.10/hf-1 15").succeeds();
+    estate.env(&format!("promote --image {image} --to preprod")).succeeds();
+    estate.env("promote --from preprod --to prod").succeeds();
+    assert_eq!(estate.digest("prod"), estate.digest("4.1.0.20"));
+    let status = estate.json("status");
+    assert_eq!(status["environments"][3]["version"], "4.1.0.20");
+    estate.deploy(0, &["qa"]);
+    estate.env("promote --from qa --to prod").fails_with(11).says("prod would lose wso2am-4.1.0.10/hf-1");
 }

@@ -142,9 +142,11 @@ fn what_does_not_fit_is_told_and_is_no_failure_of_the_others() {
     estate.deploy_from(&other, 1, &["qa"]);
     let run = estate.env("propagate --from preprod --to qa");
     assert!(run.stdout.contains("it has hotfixes that are not the first of those"), "{}", run.stdout);
-    let run = estate.env("propagate --from preprod --to prod");
-    assert!(run.stdout.contains("prod: not possible: it runs nothing: there is no "), "{}", run.stdout);
+    let run = estate.env("propagate --from prod --to preprod").fails_with(4);
+    run.says("the environment prod runs nothing");
     estate.env("propagate --from dev").fails_with(11).says("dev has no hotfixes that hotfix applied");
+    // Forwards there are gates.
+    estate.env("propagate --from preprod --to prod").fails_with(2).says("prod is not before preprod");
 }
 
 #[test]

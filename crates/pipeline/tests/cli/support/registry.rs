@@ -74,6 +74,8 @@ impl Registry {
 
     /// Requests that it answered, oldest first: `METHOD address status`.
     pub fn requests(&self) -> Vec<String> {
+        // It writes them down after it has answered.
+        std::thread::sleep(Duration::from_millis(100));
         let log = fs::read_to_string(self.folder.path().join("access.log")).expect("it writes one");
         let request = |line: &str| {
             let mut parts = line.split('"');
