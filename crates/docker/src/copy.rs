@@ -90,7 +90,7 @@ impl<'a> Copying<'a> {
         if self.to.has_blob(digest).await? {
             return Ok(());
         }
-        match self.begin(digest).await? {
+        match self.to.begin_upload_from(digest, self.beside).await? {
             Upload::Mounted => debug!(digest, "taken from the repository beside it"),
             Upload::To(url) => {
                 info!("copying {digest} ({size} bytes)");
@@ -100,16 +100,5 @@ impl<'a> Copying<'a> {
             }
         }
         Ok(())
-    }
-
-    /// A registry that knows nothing of mounting is asked again without.
-    async fn begin(&self, digest: &str) -> Result<Upload> {
-        if let Some(beside) = self.beside {
-            match self.to.begin_upload(Some((digest, beside))).await {
-                Ok(upload) => return Ok(upload),
-                Err(error) => debug!(error = &error as &dyn std::error::Error, "not taken from {beside}"),
-            }
-        }
-        self.to.begin_upload(None).await
     }
 }

@@ -6,7 +6,7 @@ use std::io;
 use sha2::{Digest, Sha256};
 
 use crate::fetch::{fetch_blob, temporary_folder};
-use crate::look::{Meaning, meaning_of};
+use crate::look::{HashOnly, Meaning, meaning_of};
 use crate::oci_layout::{Descriptor, LayoutImage};
 use crate::repository::Repository;
 use crate::{Error, Result};
@@ -67,13 +67,7 @@ fn list(layer: impl io::Read) -> io::Result<BTreeMap<String, Listed>> {
             kind if kind.is_dir() => Listed::Directory,
             kind if kind.is_file() => {
                 let mut hash = Sha256::new();
-                let mut piece = vec![0; 1 << 16];
-                loop {
-                    match io::Read::read(&mut entry, &mut piece)? {
-                        0 => break,
-                        read => hash.update(&piece[..read]),
-                    }
-                }
+                io::copy(&mut entry, &mut HashOnly(&mut hash))?;
                 Listed::File(hex::encode(hash.finalize()))
             }
             kind if kind.is_symlink() => {

@@ -217,7 +217,8 @@ fn read_file(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<FoundKind> {
     Ok(FoundKind::File { sha256: hash.finalize().into(), content: Some(content) })
 }
 
-struct HashOnly<'a>(&'a mut Sha256);
+/// Hashes what is written to it, and keeps nothing.
+pub(crate) struct HashOnly<'a>(pub(crate) &'a mut Sha256);
 
 impl Write for HashOnly<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {

@@ -202,6 +202,18 @@ impl Repository {
             .map_err(|_| unexpected(&self.reference, &action, format!("it said that the upload is at '{location}'")))
     }
 
+    /// Begins an upload, or has the blob taken from the repository `source`, where there is one. A registry that knows nothing of
+    /// mounting is asked again without.
+    pub(crate) async fn begin_upload_from(&self, digest: &str, source: Option<&str>) -> Result<Upload> {
+        if let Some(source) = source {
+            match self.begin_upload(Some((digest, source))).await {
+                Ok(upload) => return Ok(upload),
+                Err(error) => debug!(error = &error as &dyn std::error::Error, "not taken from {source}"),
+            }
+        }
+        self.begin_upload(None).await
+    }
+
     /// Sends a blob to where its upload was begun.
     pub(crate) async fn finish_upload(&self, to: Url, digest: &str, size: u64, body: reqwest::Body) -> Result<()> {
         let request = self.patient.put(to.clone()).query(&[("digest", digest)]);

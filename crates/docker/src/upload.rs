@@ -82,7 +82,7 @@ impl Sender<'_> {
             debug!(digest = blob.digest, "the registry has it");
             return Ok(());
         }
-        match self.begin(blob).await? {
+        match self.repository.begin_upload_from(&blob.digest, self.source).await? {
             Upload::Mounted => info!("{} is taken from {}", blob.digest, self.source.unwrap_or_default()),
             Upload::To(url) => {
                 info!("sending {} ({} bytes)", blob.digest, blob.size);
@@ -101,17 +101,6 @@ impl Sender<'_> {
             }
         }
         Ok(())
-    }
-
-    /// A registry that knows nothing of mounting is asked again without.
-    async fn begin(&self, blob: &Descriptor) -> Result<Upload> {
-        if let Some(source) = self.source {
-            match self.repository.begin_upload(Some((&blob.digest, source))).await {
-                Ok(upload) => return Ok(upload),
-                Err(error) => debug!(error = &error as &dyn std::error::Error, "not taken from {source}"),
-            }
-        }
-        self.repository.begin_upload(None).await
     }
 }
 

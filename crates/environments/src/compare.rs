@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use hotfix_docker::auth::credentials_for;
 use hotfix_docker::layer_list::Listed;
-use hotfix_docker::repository::{Access, Repository};
+use hotfix_docker::repository::Access;
 use serde::Serialize;
 
 use crate::graft::{has_parts, hotfix_layer};
 use crate::images::Image;
 use crate::labels::{Files, Holding};
+use crate::repository::open;
 use crate::settings::Environment;
 use crate::world::World;
 use crate::{Error, Result};
@@ -128,14 +128,14 @@ async fn layer(environment: &Environment, image: &Image) -> Result<Layer> {
     let files = Files::in_labels(&image.labels());
     let Some(descriptor) = hotfix_layer(image) else { return Ok(Layer { entries: BTreeMap::new(), files }) };
     let reference = &environment.image;
-    let failed = || Error::registry(format!("read the hotfixes of {reference}"));
     let descriptor = serde_json::from_value(descriptor).map_err(|error| Error::Input {
         message: format!("the manifest of {reference} is damaged: {error}"),
         hint: "push the image again".to_owned(),
     })?;
-    let credentials = credentials_for(reference.registry()).await.map_err(failed())?;
-    let repository = Repository::open(reference, &credentials, Access::Pull, &[]).await.map_err(failed())?;
-    let listed = repository.list_layer(&descriptor).await.map_err(failed())?;
+    let action = "read the hotfixes of";
+    let repository = open(reference, Access::Pull, &[], action).await?;
+    let listed = repository.list_layer(&descriptor).await;
+    let listed = listed.map_err(Error::registry(format!("{action} {reference}")))?;
     Ok(Layer { entries: in_product(listed, &files), files })
 }
 

@@ -1,6 +1,6 @@
 //! What the ledger says, by what is asked of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::hotfix_id::HotfixId;
 use crate::images::Image;
@@ -34,17 +34,15 @@ impl Facts {
 
     /// What was done, and what was begun last and not written down as done.
     pub fn history(&self) -> impl Iterator<Item = &Record> {
-        let is_past = |position: usize| {
-            let record = &self.records[position];
-            let later = &self.records[position + 1..];
-            later.iter().any(|other| {
-                other.environment() == record.environment()
-                    && (other.moved().is_some() || matches!(other.act, Act::Begun { .. }))
-            })
-        };
-        let positions = (0..self.records.len())
-            .filter(move |position| !matches!(self.records[*position].act, Act::Begun { .. }) || !is_past(*position));
-        positions.map(|position| &self.records[position])
+        let mut seen = BTreeSet::new();
+        let mut history = Vec::new();
+        for record in self.records.iter().rev() {
+            let is_last = !record.is_of_a_move() || seen.insert(record.environment());
+            if is_last || !matches!(record.act, Act::Begun { .. }) {
+                history.push(record);
+            }
+        }
+        history.into_iter().rev()
     }
 
     /// What an image holds: as its labels say, else as was written down when it was promoted.
@@ -75,8 +73,7 @@ impl Facts {
     /// stopped after its tag was set.
     pub fn unfinished(&self, environment: &str, digest: &str) -> Option<(Kind, &Move)> {
         let of_it = |record: &&Record| record.environment() == Some(environment);
-        let is_move = |record: &&Record| record.moved().is_some() || matches!(record.act, Act::Begun { .. });
-        match &self.records.iter().rev().filter(of_it).find(is_move)?.act {
+        match &self.records.iter().rev().filter(of_it).find(|record| record.is_of_a_move())?.act {
             Act::Begun { of, moved } if moved.digest == digest => Some((*of, moved)),
             _ => None,
         }

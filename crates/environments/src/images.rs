@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use hotfix_docker::auth::credentials_for;
+use hotfix_docker::oci_layout::labels_in;
 use hotfix_docker::reference::ImageRef;
 use hotfix_docker::repository::{Access, Repository};
 use serde_json::Value;
 
 use crate::labels::Holding;
 use crate::memory::Memory;
+use crate::repository::open;
 use crate::{Error, Result};
 
 /// Configurations are some kilobytes.
@@ -31,8 +32,7 @@ pub struct Image {
 impl Image {
     /// Its labels.
     pub fn labels(&self) -> BTreeMap<String, String> {
-        let labels = self.configuration.pointer("/config/Labels").and_then(Value::as_object).into_iter().flatten();
-        labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
+        labels_in(&self.configuration)
     }
 
     /// What it holds, where its labels are ours.
@@ -59,8 +59,7 @@ impl Images {
     /// [`Error::Registry`]; [`Error::Input`] where it names what is no image.
     pub async fn look(&self, reference: &ImageRef) -> Result<Option<Image>> {
         let failed = || Error::registry(format!("look at {reference}"));
-        let credentials = credentials_for(reference.registry()).await.map_err(failed())?;
-        let repository = Repository::open(reference, &credentials, Access::Pull, &[]).await.map_err(failed())?;
+        let repository = open(reference, Access::Pull, &[], "look at").await?;
         let Some((digest, top)) = self.top(&repository, reference).await? else { return Ok(None) };
         let top: Value = parsed(reference, &top)?;
         let is_index = top.get("manifests").is_some();

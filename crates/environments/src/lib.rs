@@ -17,6 +17,7 @@ mod moving;
 pub mod printable;
 pub mod promote;
 pub mod propagate;
+mod repository;
 pub mod rollback;
 pub mod settings;
 pub mod show;

@@ -2,7 +2,6 @@
 //! environment's tag last, and what is found done is not done again.
 
 use bytes::Bytes;
-use hotfix_docker::auth::credentials_for;
 use hotfix_docker::copy::{copy, copy_blob};
 use hotfix_docker::hashing::digest_of;
 use hotfix_docker::oci_layout::MANIFEST_TYPE;
@@ -11,6 +10,7 @@ use hotfix_docker::repository::{Access, RawManifest, Repository};
 use serde_json::Value;
 use tracing::info;
 
+use crate::repository::open;
 use crate::settings::Environment;
 use crate::{Error, Result};
 
@@ -30,7 +30,7 @@ impl<'a> Target<'a> {
             .filter(|other| other.registry() == reference.registry())
             .map(ImageRef::repository)
             .collect();
-        let repository = open(reference, Access::Push, &others).await?;
+        let repository = open(reference, Access::Push, &others, "use").await?;
         Ok(Self { environment, repository })
     }
 
@@ -44,7 +44,7 @@ impl<'a> Target<'a> {
         if let Some(here) = self.manifest(digest).await? {
             return Ok(here);
         }
-        let from = open(source, Access::Pull, &[]).await?;
+        let from = open(source, Access::Pull, &[], "use").await?;
         let to = self.repository.reference();
         info!("copying {digest} from {} to {}", source.name(), to.name());
         copy(&from, &self.repository, digest).await.map_err(Error::registry(format!("copy {digest} to {}", to.name())))
@@ -62,7 +62,7 @@ impl<'a> Target<'a> {
         configuration: Bytes,
         mut manifest: Value,
     ) -> Result<RawManifest> {
-        let from = open(source, Access::Pull, &[]).await?;
+        let from = open(source, Access::Pull, &[], "use").await?;
         for layer in manifest["layers"].as_array().into_iter().flatten() {
             let (digest, size) =
                 (layer["digest"].as_str().unwrap_or_default(), layer["size"].as_u64().unwrap_or_default());
@@ -111,10 +111,4 @@ impl<'a> Target<'a> {
     fn failed(&self, what: &str) -> impl FnOnce(hotfix_docker::Error) -> Error + use<> {
         Error::registry(format!("{what} {}", self.environment.image.name()))
     }
-}
-
-async fn open(reference: &ImageRef, access: Access, others: &[&str]) -> Result<Repository> {
-    let failed = || Error::registry(format!("use {}", reference.name()));
-    let credentials = credentials_for(reference.registry()).await.map_err(failed())?;
-    Repository::open(reference, &credentials, access, others).await.map_err(failed())
 }

@@ -106,9 +106,7 @@ impl Status {
         let drift = drift(environments, &holdings, &hotfixes);
         Self { environments: rows.collect(), hotfixes, drift }
     }
-}
 
-impl Status {
     /// Environments in which `hotfix` is not, with what is there in its place.
     pub fn lacking(
         environments: &Environments,
@@ -132,9 +130,7 @@ impl Status {
         });
         lacking.collect()
     }
-}
 
-impl Status {
     /// Hotfixes of `there`, applied or in its update level, that an environment loses with `next` in its place.
     pub fn lost(there: &Holding, next: &Holding, facts: &Facts) -> Vec<HotfixId> {
         let applied = there.applied.iter().map(|applied| (there.id(applied.number), Some(applied.sha256.as_str())));

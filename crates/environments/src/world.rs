@@ -35,7 +35,7 @@ impl World {
     /// [`Error::File`] or [`Error::Setting`] of the file; [`Error::Setting`] for the ledger's place; [`Error::Registry`]
     /// where the credentials for it cannot be read.
     pub async fn open(settings: &Path, ledger: Option<&str>, memory: Memory) -> Result<Self> {
-        let environments = Environments::read(settings)?;
+        let mut environments = Environments::read(settings)?;
         let said = ledger.map(|place| {
             LedgerPlace::parse(place, Path::new("")).map_err(|reason| Error::Setting {
                 place: "command line".to_owned(),
@@ -43,7 +43,6 @@ impl World {
                 hint: "give file:PATH, or a tag in a registry".to_owned(),
             })
         });
-        let mut environments = environments;
         if let Some(said) = said.transpose()? {
             environments.ledger = said;
         }

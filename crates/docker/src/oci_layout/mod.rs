@@ -18,7 +18,7 @@ use crate::reference::ImageRef;
 use crate::{Error, Result};
 
 pub use guard::LayoutGuard;
-pub use read::{Labelled, open, read_labels};
+pub use read::{Labelled, labels_in, open, read_labels};
 pub(crate) use write::write_single;
 pub use write::{DigestOfBlob, check_target, write};
 

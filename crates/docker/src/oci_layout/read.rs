@@ -24,10 +24,14 @@ pub struct Labelled {
 impl Labelled {
     /// The labels in an image configuration.
     pub(crate) fn of(id: String, configuration: &Value) -> Self {
-        let labels = configuration.pointer("/config/Labels").and_then(Value::as_object).into_iter().flatten();
-        let labels = labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
-        Self { id, labels: labels.collect() }
+        Self { id, labels: labels_in(configuration) }
     }
+}
+
+/// The labels in an image configuration.
+pub fn labels_in(configuration: &Value) -> BTreeMap<String, String> {
+    let labels = configuration.pointer("/config/Labels").and_then(Value::as_object).into_iter().flatten();
+    labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
 /// The image of the layout in `directory` that is called `tag`, or its only one, as a base; for `platform` where one is

@@ -160,6 +160,11 @@ impl Record {
         }
     }
 
+    /// Whether an environment's tag was moved, or was about to be.
+    pub(crate) fn is_of_a_move(&self) -> bool {
+        self.moved().is_some() || matches!(self.act, Act::Begun { .. })
+    }
+
     /// The move of a tag, where it is one.
     pub fn moved(&self) -> Option<&Move> {
         match &self.act {

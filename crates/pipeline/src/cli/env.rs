@@ -2,7 +2,6 @@
 
 use std::error::Error as _;
 use std::fmt;
-use std::io::IsTerminal;
 
 use hotfix_environments::ledger::{Act, Record};
 use hotfix_environments::promote::{From, Promotion};
@@ -13,7 +12,7 @@ use hotfix_environments::world::World;
 use hotfix_environments::{Error, Result};
 use serde::Serialize;
 
-use super::args::{Cli, Color};
+use super::args::Cli;
 use super::env_args::{EnvCommand, EnvPlace, Opinion, Writing};
 use super::output;
 use crate::interrupt::{Interrupt, Signal};
@@ -43,7 +42,10 @@ async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
                 let written = std::fs::write(file, status.html());
                 written.map_err(|source| Error::File { action: "write", path: file.clone(), source })?;
             }
-            let written = output::colored_answer(&cli.talk, &Colored { status: &status, color: color(cli) });
+            let written = output::colored_answer(
+                &cli.talk,
+                &Colored { status: &status, color: output::use_color(&cli.talk, &std::io::stdout()) },
+            );
             Ok(if *check && !status.drift.is_empty() { CONDITION } else { written })
         }
         EnvCommand::History { place, env } => {
@@ -150,17 +152,6 @@ impl<T: fmt::Display> fmt::Display for List<'_, T> {
             return writeln!(f, "nothing");
         }
         self.0.iter().try_for_each(|line| writeln!(f, "{line}"))
-    }
-}
-
-/// Of the answer, which goes to stdout.
-fn color(cli: &Cli) -> bool {
-    match cli.talk.color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => {
-            std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
-        }
     }
 }
 

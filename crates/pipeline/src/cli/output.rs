@@ -33,7 +33,10 @@ pub(super) fn start_logging(talk: &Talk) {
         // It logs as an error what we report with what to do about it.
         .with_target("rustls_platform_verifier", LevelFilter::OFF)
         .with_targets([("hotfix_pipeline", level), ("hotfix_docker", level), ("hotfix_environments", level)]);
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(use_color(talk)).with_target(false);
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(use_color(talk, &io::stderr()))
+        .with_target(false);
     let registry = tracing_subscriber::registry().with(filter);
     // Set already where a test or an example has done so.
     let _ = match talk.log_format {
@@ -51,11 +54,12 @@ impl FormatTime for Elapsed {
     }
 }
 
-fn use_color(talk: &Talk) -> bool {
+/// Whether what goes to `stream` has colours.
+pub(super) fn use_color(talk: &Talk, stream: &impl IsTerminal) -> bool {
     match talk.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        Color::Auto => stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
     }
 }
 
@@ -105,7 +109,7 @@ pub(super) fn error(talk: &Talk, chain: &[String], hint: &str) {
         tracing::error!(causes = ?chain.get(1..).unwrap_or_default(), hint, "error: {}", chain.first().map_or("", String::as_str));
         return;
     }
-    let (red, cyan, plain) = if use_color(talk) { (RED, CYAN, PLAIN) } else { ("", "", "") };
+    let (red, cyan, plain) = if use_color(talk, &io::stderr()) { (RED, CYAN, PLAIN) } else { ("", "", "") };
     let mut stderr = io::stderr().lock();
     let mut say = |line: String| {
         // There is nowhere else to say it.
