@@ -41,11 +41,11 @@ impl Repository {
         }
     }
 
-    /// All tags of the repository; none where there is no such repository.
+    /// All tags of the repository; `None` where there is no such repository, or the registry gives no such list.
     ///
     /// # Errors
     /// As [`Repository::digest`].
-    pub async fn tags(&self) -> Result<Vec<String>> {
+    pub async fn tags(&self) -> Result<Option<Vec<String>>> {
         let action = format!("list the tags of {}", self.reference().repository());
         let mut url = self.at("tags/list");
         let mut tags = Vec::new();
@@ -53,7 +53,7 @@ impl Repository {
             let answer = self.send(self.http.get(url.clone())).await?;
             match answer.status() {
                 StatusCode::OK => {}
-                StatusCode::NOT_FOUND => return Ok(tags),
+                StatusCode::NOT_FOUND => return Ok(None),
                 _ => return Err(self.refused(&action, answer).await),
             }
             let next = next_page(&text(answer.headers(), LINK.as_str())).map(|next| answer.url().join(&next));
@@ -64,7 +64,7 @@ impl Repository {
             match next {
                 // Our credentials are for this registry.
                 Some(Ok(next)) if next.origin() == url.origin() && next != url => url = next,
-                _ => return Ok(tags),
+                _ => return Ok(Some(tags)),
             }
         }
         Err(unexpected(self.reference(), &action, "its list has no end"))

@@ -1,5 +1,6 @@
 //! What can go wrong, and what to do next.
 
+use std::error::Error as _;
 use std::path::PathBuf;
 
 /// Exit code of a condition that does not hold.
@@ -72,6 +73,17 @@ impl Error {
             Self::Input { .. } | Self::File { .. } => INPUT,
             Self::Registry { .. } => REGISTRY,
         }
+    }
+
+    /// Message and causes.
+    pub fn chain(&self) -> Vec<String> {
+        let mut lines = vec![self.to_string()];
+        let mut source = self.source();
+        while let Some(cause) = source {
+            lines.push(cause.to_string());
+            source = cause.source();
+        }
+        lines
     }
 
     /// What to do next.

@@ -6,6 +6,7 @@ use crate::hotfix_id::HotfixId;
 use crate::images::Image;
 use crate::labels::Holding;
 use crate::ledger::{Act, Kind, Move, Record};
+use crate::settings::Environment;
 
 /// The ledger's records, the oldest first.
 #[derive(Debug, Clone, Default)]
@@ -37,7 +38,7 @@ impl Facts {
         let mut seen = BTreeSet::new();
         let mut history = Vec::new();
         for record in self.records.iter().rev() {
-            let is_last = !record.is_of_a_move() || seen.insert(record.environment());
+            let is_last = !record.is_of_a_move() || seen.insert(record.place().map(|place| &place.image));
             if is_last || !matches!(record.act, Act::Begun { .. }) {
                 history.push(record);
             }
@@ -47,11 +48,13 @@ impl Facts {
 
     /// What an image holds: as its labels say, else as was written down when it was promoted.
     pub fn holding_of(&self, image: &Image) -> Option<Holding> {
-        let told = || {
-            let moves = self.records.iter().filter_map(Record::moved).filter(|moved| moved.digest == image.digest);
-            moves.filter_map(|moved| moved.holds.clone()).next_back().map(Holding::from)
-        };
-        image.holding().or_else(told)
+        image.holding().or_else(|| self.said_to_hold(&image.digest))
+    }
+
+    /// What was written down that an image holds.
+    pub fn said_to_hold(&self, digest: &str) -> Option<Holding> {
+        let moves = self.records.iter().filter_map(Record::moved).filter(|moved| moved.digest == digest);
+        moves.filter_map(|moved| moved.holds.clone()).next_back().map(Holding::from)
     }
 
     /// The update level from which on the product holds the fix.
@@ -64,6 +67,16 @@ impl Facts {
         self.fixed_in.keys()
     }
 
+    /// Hotfixes of which somebody said anything.
+    pub fn known(&self) -> BTreeSet<&HotfixId> {
+        let acts = self.records.iter().map(|record| &record.act);
+        let of = acts.filter_map(|act| match act {
+            Act::FixedIn { hotfix, .. } | Act::Solved { hotfix, .. } => Some(hotfix),
+            _ => None,
+        });
+        of.collect()
+    }
+
     /// Whether somebody called it solved.
     pub fn is_solved(&self, hotfix: &HotfixId) -> bool {
         self.records.iter().any(|record| matches!(&record.act, Act::Solved { hotfix: solved, .. } if solved == hotfix))
@@ -71,8 +84,8 @@ impl Facts {
 
     /// What was begun with an environment and not written down as done, where the environment runs `digest`: the run was
     /// stopped after its tag was set.
-    pub fn unfinished(&self, environment: &str, digest: &str) -> Option<(Kind, &Move)> {
-        let of_it = |record: &&Record| record.environment() == Some(environment);
+    pub fn unfinished(&self, environment: &Environment, digest: &str) -> Option<(Kind, &Move)> {
+        let of_it = |record: &&Record| record.is_of(environment);
         match &self.records.iter().rev().filter(of_it).find(|record| record.is_of_a_move())?.act {
             Act::Begun { of, moved } if moved.digest == digest => Some((*of, moved)),
             _ => None,
@@ -80,8 +93,8 @@ impl Facts {
     }
 
     /// The record by which an environment came to run what it runs, where it was one of ours.
-    pub fn arrival(&self, environment: &str, digest: &str) -> Option<&Record> {
-        let is_move = |record: &&Record| record.moved().is_some_and(|moved| moved.environment == environment);
+    pub fn arrival(&self, environment: &Environment, digest: &str) -> Option<&Record> {
+        let is_move = |record: &&Record| record.moved().is_some() && record.is_of(environment);
         let last = self.records.iter().rev().find(is_move)?;
         // Else somebody has moved the tag since who keeps no ledger.
         last.moved().filter(|moved| moved.digest == digest).map(|_| last)

@@ -6,11 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::Facts;
 use crate::ledger::{Act, Outcome, Record};
-use crate::settings::Gate;
+use crate::settings::{Environment, Gate};
 
 /// What keeps the image `digest`, which comes from the environment `source` (from outside, where there is none), from passing
 /// `gate` at the time `now`. Nothing, where it may.
-pub fn closed(gate: &Gate, facts: &Facts, source: Option<&str>, digest: &str, now: Timestamp) -> Vec<String> {
+pub fn closed(gate: &Gate, facts: &Facts, source: Option<&Environment>, digest: &str, now: Timestamp) -> Vec<String> {
     let about: Vec<&Record> = facts.records().iter().filter(|record| subject(record) == Some(digest)).collect();
     let mut reasons = Vec::new();
     let rejection = about.iter().rposition(|record| matches!(record.act, Act::Rejected { .. }));
@@ -22,14 +22,12 @@ pub fn closed(gate: &Gate, facts: &Facts, source: Option<&str>, digest: &str, no
         .map(|record| record.actor.name.as_str())
         .collect();
     reasons.extend(self::rejection(facts, digest));
+    let place = source.map_or("any environment", |source| &source.name);
     if gate.verified {
         let last = about.iter().rev().find_map(|record| match &record.act {
-            Act::Verified { result, environment, .. } if source.is_none_or(|source| source == environment) => {
-                Some(*result)
-            }
+            Act::Verified { result, place, .. } if source.is_none_or(|source| place.is(source)) => Some(*result),
             _ => None,
         });
-        let place = source.unwrap_or("any environment");
         match last {
             Some(Outcome::Pass) => {}
             Some(Outcome::Fail) => reasons.push(format!("its tests in {place} failed")),
@@ -42,15 +40,11 @@ pub fn closed(gate: &Gate, facts: &Facts, source: Option<&str>, digest: &str, no
         match arrival.map(|record| now.duration_since(record.time)) {
             Some(age) if age >= soak => {}
             Some(age) => {
-                let age = SignedDuration::from_secs(age.as_secs());
-                reasons.push(format!(
-                    "it has been in {} for {age:#}, and {soak:#} are asked for",
-                    source.unwrap_or_default()
-                ));
+                // By a clock that is behind the other's it will have got there.
+                let age = SignedDuration::from_secs(age.as_secs().max(0));
+                reasons.push(format!("it has been in {place} for {age:#}, and {soak:#} are asked for"));
             }
-            None => {
-                reasons.push(format!("since when it has been in {} is not known", source.unwrap_or("an environment")))
-            }
+            None => reasons.push(format!("since when it has been in {place} is not known")),
         }
     }
     if (approvals.len() as u64) < u64::from(gate.approvals) {
@@ -83,32 +77,36 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::ledger::{Actor, Declared, Move};
+    use crate::ledger::{Actor, Declared, Move, Place};
 
     fn record(name: &str, act: Act) -> Record {
-        Record::new(Actor { name: name.to_owned(), declared_by: Declared::Option, run: None }, act)
+        Record::new(Actor { name: name.to_owned(), declared_by: Declared::Option, run: None }, act, &[])
+    }
+
+    fn environment(name: &str) -> Environment {
+        let image = format!("r.example.org/am:{name}").parse().expect("a name");
+        let (is_production, synchronized_with, gate) = (false, None, Gate::default());
+        Environment { name: name.to_owned(), image, is_production, synchronized_with, gate }
+    }
+
+    fn place(name: &str) -> Place {
+        Place::of(&environment(name))
     }
 
     fn approved(name: &str) -> Record {
-        record(
-            name,
-            Act::Approved { environment: "preprod".to_owned(), digest: "d".to_owned(), reason: "x".to_owned() },
-        )
+        record(name, Act::Approved { place: place("preprod"), digest: "d".to_owned(), reason: "x".to_owned() })
     }
 
     fn rejected(name: &str) -> Record {
-        record(
-            name,
-            Act::Rejected { environment: "preprod".to_owned(), digest: "d".to_owned(), reason: "slow".to_owned() },
-        )
+        record(name, Act::Rejected { place: place("preprod"), digest: "d".to_owned(), reason: "slow".to_owned() })
     }
 
     fn verified(environment: &str, result: Outcome) -> Record {
-        record("ci", Act::Verified { environment: environment.to_owned(), digest: "d".to_owned(), result })
+        record("ci", Act::Verified { place: place(environment), digest: "d".to_owned(), result })
     }
 
     fn reasons(gate: &Gate, records: Vec<Record>) -> Vec<String> {
-        closed(gate, &Facts::new(records), Some("preprod"), "d", Timestamp::now())
+        closed(gate, &Facts::new(records), Some(&environment("preprod")), "d", Timestamp::now())
     }
 
     #[test]
@@ -142,7 +140,7 @@ mod tests {
     fn it_has_been_there_for_long_enough() {
         let gate = Gate { soak: Duration::from_secs(3600), ..Gate::default() };
         let moved = Move {
-            environment: "preprod".to_owned(),
+            place: place("preprod"),
             from: None,
             digest: "d".to_owned(),
             replaced: None,
@@ -152,9 +150,21 @@ mod tests {
         let arrival = record("ci", Act::Promoted(moved));
         let facts = Facts::new(vec![arrival.clone()]);
         let after = |seconds| arrival.time + SignedDuration::from_secs(seconds);
-        assert_eq!(closed(&gate, &facts, Some("preprod"), "d", after(3600)), [""; 0]);
-        let early = closed(&gate, &facts, Some("preprod"), "d", after(60));
+        assert_eq!(closed(&gate, &facts, Some(&environment("preprod")), "d", after(3600)), [""; 0]);
+        let early = closed(&gate, &facts, Some(&environment("preprod")), "d", after(60));
         assert_eq!(early, ["it has been in preprod for 1m, and 1h are asked for"]);
         assert_eq!(reasons(&gate, Vec::new()), ["since when it has been in preprod is not known"]);
+        // Where the clock of this machine is behind.
+        let future = closed(&gate, &facts, Some(&environment("preprod")), "d", after(-7200));
+        assert_eq!(future, ["it has been in preprod for 0s, and 1h are asked for"]);
+    }
+
+    #[test]
+    fn another_products_environment_of_that_name_is_another() {
+        let gate = Gate { verified: true, ..Gate::default() };
+        let mut other = verified("preprod", Outcome::Pass);
+        let Act::Verified { place, .. } = &mut other.act else { unreachable!("made so") };
+        place.image = "r.example.org/is:preprod".to_owned();
+        assert_eq!(reasons(&gate, vec![other]), ["it was not verified in preprod"]);
     }
 }

@@ -66,6 +66,7 @@ fn environments(rows: &[Row]) -> Markup {
                         td .unsolved[row.unsolved] {
                             @match (&row.product, &row.version) {
                                 (Some(product), Some(version)) => { (product) " " (version) @if row.unsolved { "+" } },
+                                _ if row.problem.is_some() => span .drift title=[row.problem.as_deref()] { "cannot be read" },
                                 _ if row.digest.is_some() => { "not made by hotfix" },
                                 _ => { "nothing" },
                             }

@@ -25,8 +25,8 @@ pub struct Image {
     pub manifest: Value,
     /// Its configuration.
     pub configuration: Value,
-    /// Whether the tag names an index.
-    pub is_index: bool,
+    /// What the tag names, where that is an index.
+    pub index: Option<Value>,
 }
 
 impl Image {
@@ -58,28 +58,49 @@ impl Images {
     /// # Errors
     /// [`Error::Registry`]; [`Error::Input`] where it names what is no image.
     pub async fn look(&self, reference: &ImageRef) -> Result<Option<Image>> {
-        let failed = || Error::registry(format!("look at {reference}"));
         let repository = open(reference, Access::Pull, &[], "look at").await?;
         let Some((digest, top)) = self.top(&repository, reference).await? else { return Ok(None) };
         let top: Value = parsed(reference, &top)?;
-        let is_index = top.get("manifests").is_some();
-        let manifest = match first_for_linux(&top) {
-            Some(digest) => parsed(reference, &self.manifest(&repository, digest).await?)?,
-            None => top,
+        let first = for_linux(&top).next().map(|first| digest_in(first).to_owned());
+        let (manifest, index) = match first {
+            Some(first) => (parsed(reference, &self.manifest(&repository, &first).await?)?, Some(top)),
+            None => (top, None),
         };
-        let Some(configuration) = manifest["config"]["digest"].as_str() else {
+        let configuration = self.configuration(&repository, &manifest).await?;
+        Ok(Some(Image { digest, manifest, configuration, index }))
+    }
+
+    /// The images for each platform of Linux, with its name; `image` alone where it is for one.
+    ///
+    /// # Errors
+    /// As [`Images::look`].
+    pub async fn platforms(&self, reference: &ImageRef, image: &Image) -> Result<Vec<(String, Image)>> {
+        let Some(index) = &image.index else { return Ok(vec![(String::new(), image.clone())]) };
+        let repository = open(reference, Access::Pull, &[], "look at").await?;
+        let mut images = Vec::new();
+        for entry in for_linux(index) {
+            let manifest = parsed(reference, &self.manifest(&repository, digest_in(entry)).await?)?;
+            let configuration = self.configuration(&repository, &manifest).await?;
+            let platform = ["os", "architecture", "variant"].map(|key| entry["platform"][key].as_str());
+            let digest = digest_in(entry).to_owned();
+            let platform = platform.into_iter().flatten().collect::<Vec<_>>().join("/");
+            images.push((platform, Image { digest, manifest, configuration, index: None }));
+        }
+        Ok(images)
+    }
+
+    async fn configuration(&self, repository: &Repository, manifest: &Value) -> Result<Value> {
+        let reference = repository.reference();
+        let Some(digest) = manifest["config"]["digest"].as_str() else {
             return Err(no_image(reference, "its manifest names no configuration"));
         };
-        let configuration = match self.memory.blob(configuration) {
-            Some(known) => known,
-            None => {
-                let bytes = repository.small_blob(configuration, LARGEST_CONFIGURATION).await.map_err(failed())?;
-                self.memory.keep_blob(configuration, &bytes);
-                bytes
-            }
-        };
-        let configuration = parsed(reference, &configuration)?;
-        Ok(Some(Image { digest, manifest, configuration, is_index }))
+        if let Some(known) = self.memory.blob(digest) {
+            return parsed(reference, &known);
+        }
+        let bytes = repository.small_blob(digest, LARGEST_CONFIGURATION).await;
+        let bytes = bytes.map_err(Error::registry(format!("look at {reference}")))?;
+        self.memory.keep_blob(digest, &bytes);
+        parsed(reference, &bytes)
     }
 
     /// The digest that the reference names and the bytes behind it. A tag whose manifest is known is only asked for its
@@ -114,10 +135,14 @@ impl Images {
     }
 }
 
-/// Of an index, the first image for Linux; signatures and the like stand there for no system.
-fn first_for_linux(manifest: &Value) -> Option<&str> {
-    let images = manifest["manifests"].as_array()?;
-    images.iter().find(|image| image["platform"]["os"] == "linux")?["digest"].as_str()
+/// Of an index, the entries of images for Linux; signatures and the like stand there for no system.
+fn for_linux(index: &Value) -> impl Iterator<Item = &Value> {
+    let entries = index["manifests"].as_array().into_iter().flatten();
+    entries.filter(|entry| entry["platform"]["os"] == "linux" && entry["digest"].is_string())
+}
+
+fn digest_in(entry: &Value) -> &str {
+    entry["digest"].as_str().unwrap_or_default()
 }
 
 fn parsed(reference: &ImageRef, bytes: &[u8]) -> Result<Value> {

@@ -9,7 +9,7 @@ use crate::facts::Facts;
 use crate::gates;
 use crate::images::Image;
 use crate::labels::{Holding, Product};
-use crate::ledger::{Actor, Kind, Move};
+use crate::ledger::{Actor, Kind, Move, Place};
 use crate::moving::Target;
 use crate::settings::{Environment, LedgerPlace, is_of_ledger};
 use crate::status::Status;
@@ -69,6 +69,8 @@ pub enum Outcome {
     Possible,
     /// The environment runs it already.
     Unchanged,
+    /// The environment runs it already, and only the tag of its version was missing.
+    Tagged,
 }
 
 impl World {
@@ -79,9 +81,7 @@ impl World {
     /// image; [`Error::Input`] where there is no image; [`Error::Registry`].
     pub async fn promote(&self, asked: &Promotion<'_>, actor: Actor, dry_run: bool) -> Result<Promoted> {
         let (reference, name, source) = match asked.from {
-            From::Environment(environment) => {
-                (&environment.image, environment.name.clone(), Some(environment.name.as_str()))
-            }
+            From::Environment(environment) => (&environment.image, environment.name.clone(), Some(environment)),
             From::Image(reference) => (reference, reference.to_string(), None),
         };
         if let From::Environment(environment) = asked.from
@@ -95,7 +95,7 @@ impl World {
         };
         let before = self.look(&asked.to.image).await?;
         let facts = self.facts().await?;
-        let holding = holding_of(reference, &image, &facts)?;
+        let holding = self.holding(reference, &image, &facts).await?;
         check(asked, &image, &holding, before.as_ref(), &facts)?;
         let reasons = gates::closed(&asked.to.gate, &facts, source, &image.digest, Timestamp::now());
         let replaced = before.as_ref().map(|before| before.digest.clone());
@@ -109,7 +109,7 @@ impl World {
         }
         let version_tag = asked.tag.map_or_else(|| holding.image_version(), str::to_owned);
         let target = Target::open(asked.to, reference).await?;
-        self.check_tag(asked, &target, &version_tag, &image.digest).await?;
+        let is_tagged = self.check_tag(asked, &target, &version_tag, &image.digest).await?;
         let mut promoted = Promoted {
             outcome: Outcome::Possible,
             from: name.clone(),
@@ -126,7 +126,15 @@ impl World {
         if is_there {
             let there = (asked.to, image.digest.as_str());
             let is_finished = !dry_run && self.finish(Kind::Promoted, there, &facts, &actor).await?.is_some();
-            let outcome = if is_finished { Outcome::Done } else { Outcome::Unchanged };
+            if !is_tagged && !dry_run {
+                let manifest = target.fetch(reference, &image.digest).await?;
+                target.tag(&version_tag, &manifest).await?;
+            }
+            let outcome = match (is_finished, is_tagged) {
+                (true, _) => Outcome::Done,
+                (false, true) => Outcome::Unchanged,
+                (false, false) => Outcome::Tagged,
+            };
             return Ok(Promoted { outcome, ..promoted });
         }
         if dry_run {
@@ -135,7 +143,7 @@ impl World {
         let manifest = target.fetch(reference, &image.digest).await?;
         target.tag(&version_tag, &manifest).await?;
         let moved = Move {
-            environment: asked.to.name.clone(),
+            place: Place::of(asked.to),
             from: Some(name),
             digest: image.digest.clone(),
             replaced,
@@ -150,8 +158,43 @@ impl World {
 }
 
 impl World {
+    /// What an image holds, for whichever platform: as its labels say, else as was written down, else, for the vendor's, as its
+    /// `WSO2_SERVER_HOME` and its tag say.
+    async fn holding(&self, reference: &ImageRef, image: &Image, facts: &Facts) -> Result<Holding> {
+        let said = facts.said_to_hold(&image.digest);
+        let mut found: Option<(String, Holding)> = None;
+        for (platform, one) in self.platforms(reference, image).await? {
+            let holding = one.holding().or_else(|| said.clone());
+            let holding = holding.or_else(|| vendors(reference.tag(), &one.configuration));
+            let holding = holding.ok_or_else(|| Error::Input {
+                message: format!("{reference} does not say which product and update level it holds"),
+                hint: "give an image that hotfix made, or the vendor's by a tag that says its level, such as 4.1.0.20"
+                    .to_owned(),
+            })?;
+            match &found {
+                Some((other, first)) if *first != holding => {
+                    let (one, two) = (first.image_version(), holding.image_version());
+                    let message = format!(
+                        "{reference} does not hold the same for each platform: {other} has {one}, {platform} has {two}"
+                    );
+                    return Err(condition(
+                        message,
+                        "make the images for its platforms from the same pack and hotfixes",
+                    ));
+                }
+                Some(_) => {}
+                None => found = Some((platform, holding)),
+            }
+        }
+        found.map(|(_, holding)| holding).ok_or_else(|| Error::Input {
+            message: format!("{reference} has no image for Linux"),
+            hint: "give the tag of an image that hotfix made, or of the vendor's".to_owned(),
+        })
+    }
+
     /// A tag that names another image keeps it; those of environments and of the ledger are none for versions.
-    async fn check_tag(&self, asked: &Promotion<'_>, target: &Target<'_>, tag: &str, digest: &str) -> Result<()> {
+    /// Returns whether it is there.
+    async fn check_tag(&self, asked: &Promotion<'_>, target: &Target<'_>, tag: &str, digest: &str) -> Result<bool> {
         let name = asked.to.image.name();
         let taken =
             |whose: String| condition(format!("{name}:{tag} is the tag of {whose}"), "give --tag with a version");
@@ -169,7 +212,7 @@ impl World {
                 let message = format!("{name}:{tag} names another image already, {other}");
                 Err(condition(message, "give --tag with another name: a version must not come to mean something else"))
             }
-            _ => Ok(()),
+            there => Ok(there.is_some()),
         }
     }
 }
@@ -197,18 +240,6 @@ fn check(asked: &Promotion<'_>, image: &Image, holding: &Holding, before: Option
     let message = format!("{} would lose {}", asked.to.name, lost.join(", "));
     let hint = "apply them to the image first; say which update level holds them (hotfix env fixed-in); or give --allow-removal";
     Err(condition(message, hint))
-}
-
-/// What an image holds: as its labels say, else, for the vendor's, as its `WSO2_SERVER_HOME` and its tag say.
-fn holding_of(reference: &ImageRef, image: &Image, facts: &Facts) -> Result<Holding> {
-    if let Some(holding) = facts.holding_of(image) {
-        return Ok(holding);
-    }
-    vendors(reference.tag(), &image.configuration).ok_or_else(|| Error::Input {
-        message: format!("{reference} does not say which product and update level it holds"),
-        hint: "give an image that hotfix made, or the vendor's by a tag that says its level, such as 4.1.0.20"
-            .to_owned(),
-    })
 }
 
 /// The vendor's images have the product where the variable says, and the level in their tags.

@@ -10,7 +10,7 @@ use crate::graft::{Graft, graft};
 use crate::hotfix_id::HotfixId;
 use crate::images::Image;
 use crate::labels::Holding;
-use crate::ledger::{Actor, Kind, Move};
+use crate::ledger::{Actor, Kind, Move, Place};
 use crate::moving::Target;
 use crate::settings::Environment;
 use crate::status::Status;
@@ -166,7 +166,7 @@ impl Way<'_> {
             }
         };
         let moved = Move {
-            environment: environment.name.clone(),
+            place: Place::of(environment),
             from: Some(self.from.name.clone()),
             digest: manifest.digest.clone(),
             replaced: Some(there.digest),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::facts::Facts;
 use crate::gates::rejection;
-use crate::ledger::{Act, Actor, Kind, Move, Outcome, Record};
+use crate::ledger::{Act, Actor, Kind, Move, Outcome, Place, Record};
 use crate::moving::Target;
 use crate::settings::Environment;
 use crate::world::World;
@@ -63,7 +63,7 @@ impl World {
             return Ok(rolled_back);
         }
         let moved = Move {
-            environment: environment.name.clone(),
+            place: Place::of(environment),
             from: None,
             digest,
             replaced: Some(now),
@@ -78,7 +78,7 @@ impl World {
 /// An image that the environment ran, that was verified and not rejected, and that is not what it runs now.
 fn choose(facts: &Facts, environment: &Environment, to: Option<&str>, now: &str) -> Result<String> {
     let records = facts.records();
-    let moves = records.iter().rev().filter_map(Record::moved).filter(|moved| moved.environment == environment.name);
+    let moves = records.iter().rev().filter(|record| record.is_of(environment)).filter_map(Record::moved);
     let ran: Vec<&str> =
         moves.flat_map(|moved| [Some(moved.digest.as_str()), moved.replaced.as_deref()]).flatten().collect();
     let is_verified = |digest: &str| {
@@ -115,7 +115,7 @@ fn choose(facts: &Facts, environment: &Environment, to: Option<&str>, now: &str)
 /// Images that the environment was rolled back from, and that have not come back by another way.
 fn left_behind<'a>(records: &'a [Record], environment: &Environment) -> BTreeSet<&'a str> {
     let mut left = BTreeSet::new();
-    for record in records.iter().filter(|record| record.environment() == Some(&environment.name)) {
+    for record in records.iter().filter(|record| record.is_of(environment)) {
         match &record.act {
             Act::RolledBack(moved) => left.extend(moved.replaced.as_deref()),
             Act::Promoted(moved) | Act::Propagated(moved) => drop(left.remove(moved.digest.as_str())),

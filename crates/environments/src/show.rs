@@ -31,6 +31,7 @@ impl fmt::Display for Shown<'_> {
         for row in &status.environments {
             let version = match (&row.product, &row.version) {
                 (Some(product), Some(version)) => format!("{product} {version}{}", if row.unsolved { "+" } else { "" }),
+                _ if row.problem.is_some() => "(cannot be read)".to_owned(),
                 _ if row.digest.is_some() => "(not made by hotfix)".to_owned(),
                 _ => "(nothing)".to_owned(),
             };
@@ -127,15 +128,15 @@ impl fmt::Display for Record {
         match &self.act {
             Act::FixedIn { hotfix, level } => write!(f, "{hotfix} is fixed in update level {level}"),
             Act::Solved { hotfix, reason } => write!(f, "{hotfix} is solved{}", because(reason)),
-            Act::Verified { environment, digest, result } => {
+            Act::Verified { place, digest, result } => {
                 let result = if *result == Outcome::Pass { "passed" } else { "failed" };
-                write!(f, "{environment}: tests of {} {result}", short(digest))
+                write!(f, "{}: tests of {} {result}", place.environment, short(digest))
             }
-            Act::Approved { environment, digest, reason } => {
-                write!(f, "{environment}: {} approved: {reason}", short(digest))
+            Act::Approved { place, digest, reason } => {
+                write!(f, "{}: {} approved: {reason}", place.environment, short(digest))
             }
-            Act::Rejected { environment, digest, reason } => {
-                write!(f, "{environment}: {} rejected: {reason}", short(digest))
+            Act::Rejected { place, digest, reason } => {
+                write!(f, "{}: {} rejected: {reason}", place.environment, short(digest))
             }
             Act::Promoted(moved) => write_move(f, moved, "promoted"),
             Act::Propagated(moved) => write_move(f, moved, "hotfixes propagated"),
@@ -148,7 +149,7 @@ impl fmt::Display for Record {
 }
 
 fn write_move(f: &mut fmt::Formatter<'_>, moved: &Move, what: &str) -> fmt::Result {
-    write!(f, "{}: {what}", moved.environment)?;
+    write!(f, "{}: {what}", moved.place.environment)?;
     if let Some(from) = &moved.from {
         write!(f, " from {from}")?;
     }
@@ -168,6 +169,9 @@ impl fmt::Display for Promoted {
         let digest = short(&self.digest);
         match self.outcome {
             promote::Outcome::Unchanged => return write!(f, "{to} runs {version} ({digest}) already"),
+            promote::Outcome::Tagged => {
+                return write!(f, "{to} runs {version} ({digest}) already; its tag is {version_tag}");
+            }
             promote::Outcome::Done => {
                 write!(f, "{to} runs {version} ({digest}) now, from {from}, tagged {version_tag}")?
             }

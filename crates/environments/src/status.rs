@@ -43,6 +43,8 @@ pub struct Row {
     pub since: Option<Timestamp>,
     /// Who brought it there.
     pub by: Option<String>,
+    /// Why it is not known what the environment runs, where its registry did not say.
+    pub problem: Option<String>,
 }
 
 /// Where one hotfix is.
@@ -143,7 +145,7 @@ impl Status {
 }
 
 fn row((environment, image): Seen<'_>, holding: Option<&Holding>, facts: &Facts) -> Row {
-    let arrival = image.and_then(|image| facts.arrival(&environment.name, &image.digest));
+    let arrival = image.and_then(|image| facts.arrival(environment, &image.digest));
     let is_unsolved =
         |holding: &Holding| holding.applied.iter().any(|applied| !facts.is_solved(&holding.id(applied.number)));
     Row {
@@ -156,12 +158,17 @@ fn row((environment, image): Seen<'_>, holding: Option<&Holding>, facts: &Facts)
         unsolved: holding.is_some_and(is_unsolved),
         since: arrival.map(|record| record.time),
         by: arrival.map(|record| record.actor.name.clone()),
+        problem: None,
     }
 }
 
-/// Every hotfix that is applied somewhere, and those of which only the ledger knows until they are solved.
+/// Every hotfix that is applied somewhere; and those of which only the ledger knows, but for what is solved and everywhere.
 fn hotfix_rows(environments: &Environments, holdings: &[Option<Holding>], facts: &Facts) -> Vec<HotfixRow> {
-    let known = facts.fixed().filter(|hotfix| !facts.is_solved(hotfix)).map(|hotfix| (hotfix.clone(), None));
+    let is_lacking = |hotfix: &HotfixId| {
+        holdings.iter().any(|holding| state(hotfix, None, holding.as_ref(), facts) == State::Missing)
+    };
+    let known = facts.known().into_iter().filter(|hotfix| !facts.is_solved(hotfix) || is_lacking(hotfix));
+    let known = known.map(|hotfix| (hotfix.clone(), None));
     let mut all: BTreeMap<HotfixId, Option<&str>> = known.collect();
     all.extend(contents(environments, holdings).into_iter().map(|(hotfix, sha256)| (hotfix, Some(sha256))));
     let row = |(hotfix, sha256): (HotfixId, Option<&str>)| {
@@ -205,30 +212,11 @@ fn drift(environments: &Environments, holdings: &[Option<Holding>], hotfixes: &[
     if let Some(production) = environments.production() {
         let runs = environments.all().iter().zip(holdings).find(|(environment, _)| environment.is_production);
         if runs.is_none_or(|(_, holding)| holding.is_none()) {
-            found.push(format!(
-                "what {} runs is not known: its image is not there, or none of hotfix's",
-                production.name
-            ));
+            found.push(format!("what {} runs is not known", production.name));
         }
         let earlier: BTreeSet<&str> = environments.before(production).iter().map(|other| other.name.as_str()).collect();
         for row in hotfixes {
-            let is_held = |place: &Place| place.environment == production.name && place.state == State::Applied;
-            if !row.environments.iter().any(is_held) {
-                continue;
-            }
-            for place in row.environments.iter().filter(|place| earlier.contains(place.environment.as_str())) {
-                let (hotfix, name) = (&row.hotfix, &place.environment);
-                match place.state {
-                    State::Applied | State::Included => {}
-                    State::Other => found.push(format!("{name} has another {hotfix} than {}", production.name)),
-                    State::Missing | State::Elsewhere => {
-                        found.push(format!("{name} lacks {hotfix}, which {} holds", production.name));
-                    }
-                    State::Unknown => {
-                        found.push(format!("whether {name} has {hotfix} is not known: its image is none of hotfix's"));
-                    }
-                }
-            }
+            found.extend(lacking_behind(row, &production.name, &earlier));
         }
     }
     let of = |name: &str| {
@@ -244,4 +232,28 @@ fn drift(environments: &Environments, holdings: &[Option<Holding>], hotfixes: &[
         }
     }
     found
+}
+
+/// Of the environments before production, those that lack a hotfix that it has; of one that is solved, every one that lacks it.
+fn lacking_behind(row: &HotfixRow, production: &str, earlier: &BTreeSet<&str>) -> Vec<String> {
+    let hotfix = &row.hotfix;
+    let of_production = row.environments.iter().find(|place| place.environment == production).map(|place| place.state);
+    let is_held = of_production.is_some_and(State::is_there);
+    let told = |place: &Place| {
+        let name = &place.environment;
+        let is_behind = is_held && earlier.contains(name.as_str());
+        match place.state {
+            State::Applied | State::Included => None,
+            State::Missing if is_behind => Some(format!("{name} lacks {hotfix}, which {production} holds")),
+            State::Missing if row.solved => Some(format!("{name} lacks {hotfix}, which was called solved")),
+            // A later version has it from the start, as far as anybody has said.
+            State::Elsewhere if is_behind && of_production == Some(State::Applied) => {
+                Some(format!("{name} lacks {hotfix}, which {production} holds"))
+            }
+            State::Other if is_behind => Some(format!("{name} has another {hotfix} than {production}")),
+            State::Unknown if is_behind => Some(format!("whether {name} has {hotfix} is not known")),
+            _ => None,
+        }
+    };
+    row.environments.iter().filter_map(told).collect()
 }

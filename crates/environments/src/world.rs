@@ -2,14 +2,16 @@
 
 use std::path::Path;
 
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
 use hotfix_docker::reference::{ImageRef, without_password};
 use hotfix_docker::repository::RawManifest;
+use jiff::{SignedDuration, Timestamp};
+use tracing::warn;
 
 use crate::facts::Facts;
 use crate::hotfix_id::HotfixId;
 use crate::images::{Image, Images};
-use crate::ledger::{Act, Actor, Kind, Ledger, Move, Outcome, Record};
+use crate::ledger::{Act, Actor, Kind, Ledger, Move, Outcome, Place, Record};
 use crate::memory::Memory;
 use crate::moving::Target;
 use crate::settings::{Environment, Environments, LedgerPlace};
@@ -18,6 +20,8 @@ use crate::{Error, Result};
 
 /// Registries are asked for so many environments at one time.
 const AT_ONCE: usize = 8;
+/// Clocks that agree less than this are told of.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
 /// The environments of a product.
 #[derive(Debug)]
@@ -50,13 +54,28 @@ impl World {
         Ok(Self { environments, images: Images::new(memory), ledger })
     }
 
-    /// Which environment runs what, and which hotfixes are where.
+    /// Which environment runs what, and which hotfixes are where; and what went wrong with those of which it is not known.
     ///
     /// # Errors
-    /// Where a registry or the ledger cannot be read.
-    pub async fn status(&self) -> Result<Status> {
-        let (images, facts) = (self.all_images().await?, self.facts().await?);
-        Ok(Status::of(&self.environments, &images, &facts))
+    /// Where the ledger cannot be read.
+    pub async fn status(&self) -> Result<(Status, Vec<Error>)> {
+        let (mut images, mut problems) = (Vec::new(), Vec::new());
+        for (position, looked) in self.look_at_all().await.into_iter().enumerate() {
+            images.push(looked.unwrap_or_else(|error| {
+                problems.push((position, error));
+                None
+            }));
+        }
+        let facts = match self.facts().await {
+            Ok(facts) => facts,
+            // Of the same registry mostly, and nearer to what was asked.
+            Err(error) => return Err(problems.into_iter().next().map_or(error, |(_, problem)| problem)),
+        };
+        let mut status = Status::of(&self.environments, &images, &facts);
+        for (position, problem) in &problems {
+            status.environments[*position].problem = Some(problem.chain().join(": "));
+        }
+        Ok((status, problems.into_iter().map(|(_, problem)| problem).collect()))
     }
 
     /// What the ledger says.
@@ -68,14 +87,19 @@ impl World {
     }
 
     /// What each environment runs, in their order.
-    async fn all_images(&self) -> Result<Vec<Option<Image>>> {
+    async fn look_at_all(&self) -> Vec<Result<Option<Image>>> {
         let looks = self.environments.all().iter().map(|environment| self.images.look(&environment.image));
-        futures_util::stream::iter(looks).buffered(AT_ONCE).try_collect().await
+        futures_util::stream::iter(looks).buffered(AT_ONCE).collect().await
     }
 
     /// What a tag names; `None` where there is nothing.
     pub(crate) async fn look(&self, reference: &ImageRef) -> Result<Option<Image>> {
         self.images.look(reference).await
+    }
+
+    /// The images for each platform.
+    pub(crate) async fn platforms(&self, reference: &ImageRef, image: &Image) -> Result<Vec<(String, Image)>> {
+        self.images.platforms(reference, image).await
     }
 
     /// An image from outside.
@@ -118,7 +142,8 @@ impl World {
     /// # Errors
     /// [`Error::Condition`] with where it is not.
     pub async fn solve(&self, hotfix: &HotfixId, reason: Option<String>) -> Result<Act> {
-        let (images, facts) = (self.all_images().await?, self.facts().await?);
+        let images: Vec<Option<Image>> = self.look_at_all().await.into_iter().collect::<Result<_>>()?;
+        let facts = self.facts().await?;
         let lacking = Status::lacking(&self.environments, &images, &facts, hotfix);
         if lacking.is_empty() {
             return Ok(Act::Solved { hotfix: hotfix.clone(), reason });
@@ -136,7 +161,7 @@ impl World {
     /// As [`World::image_of`].
     pub async fn verify(&self, environment: &Environment, result: Outcome) -> Result<Act> {
         let digest = self.image_of(environment).await?.digest;
-        Ok(Act::Verified { environment: environment.name.clone(), digest, result })
+        Ok(Act::Verified { place: Place::of(environment), digest, result })
     }
 
     /// That what an environment runs may go on.
@@ -145,7 +170,7 @@ impl World {
     /// As [`World::image_of`].
     pub async fn approve(&self, environment: &Environment, reason: String) -> Result<Act> {
         let digest = self.image_of(environment).await?.digest;
-        Ok(Act::Approved { environment: environment.name.clone(), digest, reason })
+        Ok(Act::Approved { place: Place::of(environment), digest, reason })
     }
 
     /// That what an environment runs may not go on.
@@ -154,7 +179,7 @@ impl World {
     /// As [`World::image_of`].
     pub async fn reject(&self, environment: &Environment, reason: String) -> Result<Act> {
         let digest = self.image_of(environment).await?.digest;
-        Ok(Act::Rejected { environment: environment.name.clone(), digest, reason })
+        Ok(Act::Rejected { place: Place::of(environment), digest, reason })
     }
 
     /// Lets an environment run the image with this manifest, written down before and after.
@@ -170,7 +195,7 @@ impl World {
         let now = target.current().await?;
         if now != moved.replaced && now.as_ref() != Some(&moved.digest) {
             return Err(Error::Condition {
-                message: format!("{} was let run something else meanwhile", moved.environment),
+                message: format!("{} was let run something else meanwhile", moved.place.environment),
                 hint: "run the same command again: it is checked against that".to_owned(),
             });
         }
@@ -186,7 +211,7 @@ impl World {
         facts: &Facts,
         actor: &Actor,
     ) -> Result<Option<Move>> {
-        match facts.unfinished(&environment.name, digest) {
+        match facts.unfinished(environment, digest) {
             Some((begun, moved)) if begun == kind => {
                 self.record(actor.clone(), kind.done(moved.clone())).await?;
                 Ok(Some(moved.clone()))
@@ -200,7 +225,14 @@ impl World {
     /// # Errors
     /// Where the ledger cannot be written.
     pub async fn record(&self, actor: Actor, act: Act) -> Result<Record> {
-        let record = Record::new(actor, act);
+        let others = self.ledger.read().await?;
+        let record = Record::new(actor, act, &others);
+        let ahead = record.time.duration_since(Timestamp::now());
+        if ahead > CLOCKS_DIFFER {
+            warn!(
+                "the ledger has records of {ahead:#} from now: the clock of this machine is wrong, or that of another one was"
+            );
+        }
         self.ledger.add(&record).await?;
         Ok(record)
     }

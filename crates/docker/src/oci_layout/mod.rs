@@ -28,7 +28,8 @@ const LAYOUT_VERSION: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
 /// What an image's manifest is, in the words of the OCI image specification.
 pub const MANIFEST_TYPE: &str = "application/vnd.oci.image.manifest.v1+json";
-pub(crate) const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
+/// What an index of images for several platforms is.
+pub const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 const CONFIG_TYPE: &str = "application/vnd.oci.image.config.v1+json";
 const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
 const ZSTD_LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+zstd";

@@ -70,12 +70,12 @@ fn whole_lines(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::{Act, Actor, Declared};
+    use crate::ledger::{Act, Actor, Declared, in_order, unchanged};
 
     fn record(level: u32) -> Record {
         let actor = Actor { name: "jo".to_owned(), declared_by: Declared::Option, run: None };
         let hotfix = "wso2am-4.1.0.10/hf-1".parse().expect("a name");
-        Record::new(actor, Act::FixedIn { hotfix, level })
+        Record::new(actor, Act::FixedIn { hotfix, level }, &[])
     }
 
     fn ledger() -> (tempfile::TempDir, FileLedger) {
@@ -133,6 +133,27 @@ mod tests {
         std::fs::write(&ledger.path, "\n{}\n").expect("written");
         let error = ledger.read().expect_err("no record").to_string();
         assert!(error.contains("ledger.jsonl:2: not a record"), "{error}");
+    }
+
+    #[test]
+    fn a_record_of_a_newer_hotfix_is_told() {
+        let (_folder, ledger) = ledger();
+        let newer = to_lines([&record(1)]).replace("\"schema\":1", "\"schema\":2");
+        std::fs::write(&ledger.path, newer).expect("written");
+        let error = ledger.read().expect_err("newer").to_string();
+        assert!(error.contains("ledger.jsonl:1: a record of a newer hotfix (schema 2; this one knows 1)"), "{error}");
+    }
+
+    #[test]
+    fn a_record_that_somebody_changed_is_told() {
+        let (_folder, ledger) = ledger();
+        let read = || unchanged(in_order(ledger.read().expect("records")));
+        let line = to_lines([&record(15)]);
+        std::fs::write(&ledger.path, format!("{line}{line}")).expect("written");
+        assert_eq!(read().expect("the same twice").len(), 1);
+        std::fs::write(&ledger.path, format!("{line}{}", line.replace(":15", ":16"))).expect("written");
+        let error = read().expect_err("changed").to_string();
+        assert!(error.contains("two records with the id "), "{error}");
     }
 
     #[test]

@@ -6,16 +6,19 @@ mod file;
 mod record;
 mod registry;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use hotfix_docker::auth::credentials_for;
+use serde_json::Value;
 use tracing::debug;
+
+use record::SCHEMA;
 
 use crate::settings::LedgerPlace;
 use crate::{Error, Result};
 
 pub use actor::{Actor, Declared};
-pub use record::{Act, Kind, Move, Outcome, Record};
+pub use record::{Act, Kind, Move, Outcome, Place, Record};
 
 /// Where records are kept.
 #[derive(Debug)]
@@ -51,7 +54,7 @@ impl Ledger {
             Self::File(file) => file.read()?,
             Self::Registry(registry) => registry.read().await?,
         };
-        Ok(in_order(records))
+        unchanged(in_order(records))
     }
 
     /// Adds a record. Once this returns it is there for good, whoever writes at the same time.
@@ -69,8 +72,22 @@ impl Ledger {
 
 /// Each once, the oldest first.
 fn in_order(records: impl IntoIterator<Item = Record>) -> Vec<Record> {
-    let by_time = records.into_iter().map(|record| ((record.time, record.id), record));
-    by_time.collect::<BTreeMap<_, _>>().into_values().collect()
+    let mut records: Vec<Record> = records.into_iter().collect();
+    records.sort_by_key(|record| (record.time, record.id));
+    records.dedup();
+    records
+}
+
+/// Records of which none was changed: there would be two with its id.
+fn unchanged(records: Vec<Record>) -> Result<Vec<Record>> {
+    let mut seen = BTreeSet::new();
+    match records.iter().find(|record| !seen.insert(record.id)) {
+        Some(twice) => Err(Error::Input {
+            message: format!("the ledger has two records with the id {} that say different things", twice.id),
+            hint: "somebody has changed one of them; restore it as it was written".to_owned(),
+        }),
+        None => Ok(records),
+    }
 }
 
 /// Records as text, a line each.
@@ -83,10 +100,20 @@ fn to_lines<'a>(records: impl IntoIterator<Item = &'a Record>) -> String {
 fn from_lines(shown: &str, text: &str) -> Result<Vec<Record>> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let record = |(number, line): (usize, &str)| {
-        serde_json::from_str(line).map_err(|error| Error::Input {
-            message: format!("{shown}:{}: not a record of the ledger: {error}", number + 1),
-            hint: "records of a newer hotfix need that; a damaged line can be taken from an older copy".to_owned(),
-        })
+        let place = format!("{shown}:{}", number + 1);
+        let damaged = |error: serde_json::Error| Error::Input {
+            message: format!("{place}: not a record of the ledger: {error}"),
+            hint: "take the line from an older copy of the ledger".to_owned(),
+        };
+        let value: Value = serde_json::from_str(line).map_err(damaged)?;
+        match value["schema"].as_u64() {
+            // Gates and rejections of it would be passed over.
+            Some(newer) if newer > u64::from(SCHEMA) => Err(Error::Input {
+                message: format!("{place}: a record of a newer hotfix (schema {newer}; this one knows {SCHEMA})"),
+                hint: "use the newer hotfix wherever this ledger is used".to_owned(),
+            }),
+            _ => serde_json::from_value(value).map_err(damaged),
+        }
     };
     lines.map(record).collect()
 }

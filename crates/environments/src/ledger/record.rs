@@ -1,15 +1,16 @@
 //! One line of the ledger.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::hotfix_id::HotfixId;
 use crate::labels::Product;
 use crate::ledger::actor::Actor;
+use crate::settings::Environment;
 
 /// Of records as they are now.
-const SCHEMA: u32 = 1;
+pub(super) const SCHEMA: u32 = 1;
 
 /// Somebody did something at some time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,7 +49,8 @@ pub enum Act {
     /// Tests of what an environment ran.
     Verified {
         /// Where.
-        environment: String,
+        #[serde(flatten)]
+        place: Place,
         /// What was tested.
         digest: String,
         /// How it went.
@@ -57,7 +59,8 @@ pub enum Act {
     /// Somebody wants what an environment runs to go on.
     Approved {
         /// Where it was.
-        environment: String,
+        #[serde(flatten)]
+        place: Place,
         /// What.
         digest: String,
         /// Why.
@@ -66,7 +69,8 @@ pub enum Act {
     /// Somebody wants it not to.
     Rejected {
         /// Where it was.
-        environment: String,
+        #[serde(flatten)]
+        place: Place,
         /// What.
         digest: String,
         /// Why.
@@ -111,12 +115,36 @@ impl Kind {
     }
 }
 
+/// An environment as the ledger knows it: by the tag that means what it runs. Other products can have environments of the same
+/// name and the same ledger.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Place {
+    /// What people called it then.
+    pub environment: String,
+    /// Its tag, such as `registry.example.org/team/wso2am:prod`.
+    pub image: String,
+}
+
+impl Place {
+    /// An environment.
+    pub fn of(environment: &Environment) -> Self {
+        Self { environment: environment.name.clone(), image: environment.image.to_string() }
+    }
+
+    /// Whether it is that environment.
+    pub fn is(&self, environment: &Environment) -> bool {
+        self.image == environment.image.as_str()
+    }
+}
+
 /// An environment's tag came to mean another image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Move {
     /// Of which environment.
-    pub environment: String,
+    #[serde(flatten)]
+    pub place: Place,
     /// The environment or the image that it came from.
     pub from: Option<String>,
     /// What it means now.
@@ -141,23 +169,31 @@ pub enum Outcome {
 }
 
 impl Record {
-    /// Done now.
-    pub fn new(actor: Actor, act: Act) -> Self {
-        Self { schema: SCHEMA, id: Uuid::now_v7(), time: Timestamp::now(), actor, act }
+    /// Done now, and not before `others`: clocks differ, and what is written later must not seem to have been said earlier.
+    pub fn new(actor: Actor, act: Act, others: &[Self]) -> Self {
+        let newest = others.iter().map(|other| other.time).max();
+        let after = newest.and_then(|time| time.checked_add(SignedDuration::from_micros(1)).ok());
+        let now = Timestamp::now();
+        Self { schema: SCHEMA, id: Uuid::now_v7(), time: after.map_or(now, |after| after.max(now)), actor, act }
     }
 
     /// The environment that it is about, where it is about one.
-    pub fn environment(&self) -> Option<&str> {
+    pub fn place(&self) -> Option<&Place> {
         match &self.act {
             Act::FixedIn { .. } | Act::Solved { .. } => None,
-            Act::Verified { environment, .. }
-            | Act::Approved { environment, .. }
-            | Act::Rejected { environment, .. }
-            | Act::Promoted(Move { environment, .. })
-            | Act::Propagated(Move { environment, .. })
-            | Act::RolledBack(Move { environment, .. })
-            | Act::Begun { moved: Move { environment, .. }, .. } => Some(environment),
+            Act::Verified { place, .. }
+            | Act::Approved { place, .. }
+            | Act::Rejected { place, .. }
+            | Act::Promoted(Move { place, .. })
+            | Act::Propagated(Move { place, .. })
+            | Act::RolledBack(Move { place, .. })
+            | Act::Begun { moved: Move { place, .. }, .. } => Some(place),
         }
+    }
+
+    /// Whether it is about this environment.
+    pub fn is_of(&self, environment: &Environment) -> bool {
+        self.place().is_some_and(|place| place.is(environment))
     }
 
     /// Whether an environment's tag was moved, or was about to be.

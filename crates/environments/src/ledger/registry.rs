@@ -43,7 +43,7 @@ impl RegistryLedger {
         let repository = self.open(Access::Push).await?;
         self.put(&repository, &self.tag_of(record.id), [record]).await?;
         // It is there; the rest is for readers' convenience.
-        if let Err(error) = self.put_together(&repository).await {
+        if let Err(error) = self.put_together(&repository, record).await {
             warn!(
                 "the records of the ledger could not be put together, which the next command will try again: {error}"
             );
@@ -51,32 +51,46 @@ impl RegistryLedger {
         Ok(())
     }
 
-    async fn put_together(&self, repository: &Repository) -> Result<()> {
+    /// Lists of tags can lag behind, so that `own` need not be in them yet.
+    async fn put_together(&self, repository: &Repository, own: &Record) -> Result<()> {
         for attempt in 1..=TRIES {
             let all = self.read_all(repository).await?;
-            if all.apart == 0 {
+            if all.together.contains(&own.id) && all.together.len() == all.records.len() {
                 return Ok(());
             }
             debug!(attempt, records = all.records.len(), "the ledger is put together");
-            self.put(repository, self.tag(), &in_order(all.records)).await?;
+            self.put(repository, self.tag(), &in_order(all.records.into_iter().chain([own.clone()]))).await?;
         }
         Ok(())
     }
 
     async fn read_all(&self, repository: &Repository) -> Result<All> {
-        let mut records = self.records_at(repository, self.tag()).await?.unwrap_or_default();
-        let known: BTreeSet<Uuid> = records.iter().map(|record| record.id).collect();
-        let prefix = format!("{}-", self.tag());
+        let list = self.records_at(repository, self.tag()).await?;
         let tags = repository.tags().await.map_err(Error::registry("read the ledger"))?;
+        let tags = match (tags, &list) {
+            (Some(tags), _) => tags,
+            (None, None) => Vec::new(),
+            (None, Some(_)) => {
+                return Err(Error::Input {
+                    message: format!("the registry does not list the tags of {}", self.reference.name()),
+                    hint:
+                        "records of the ledger are found by their tags: allow that list, or keep the ledger in a file \
+                           (--ledger file:PATH)"
+                            .to_owned(),
+                });
+            }
+        };
+        let mut records = list.unwrap_or_default();
+        let together: BTreeSet<Uuid> = records.iter().map(|record| record.id).collect();
+        let prefix = format!("{}-", self.tag());
         let is_new = |tag: &&String| {
             let id = tag.strip_prefix(&prefix).and_then(|id| Uuid::try_parse(id).ok());
-            id.is_some_and(|id| !known.contains(&id))
+            id.is_some_and(|id| !together.contains(&id))
         };
-        let apart: Vec<&String> = tags.iter().filter(is_new).collect();
-        for tag in &apart {
+        for tag in tags.iter().filter(is_new) {
             records.extend(self.records_at(repository, tag).await?.unwrap_or_default());
         }
-        Ok(All { records, apart: apart.len() })
+        Ok(All { records, together })
     }
 
     async fn records_at(&self, repository: &Repository, tag: &str) -> Result<Option<Vec<Record>>> {
@@ -120,6 +134,6 @@ impl RegistryLedger {
 /// What was read.
 struct All {
     records: Vec<Record>,
-    /// How many were not in the list of all.
-    apart: usize,
+    /// Those that are in the list of all.
+    together: BTreeSet<Uuid>,
 }

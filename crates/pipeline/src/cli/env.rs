@@ -1,6 +1,5 @@
 //! `hotfix env`: which hotfixes are in which environment.
 
-use std::error::Error as _;
 use std::fmt;
 
 use hotfix_environments::ledger::{Act, Record};
@@ -28,16 +27,19 @@ pub(super) async fn run(cli: &Cli, command: &EnvCommand) -> u8 {
         done = answer(cli, command) => done,
         () = interrupt.stopped() => return interrupt.signal().map_or(DEFECT, Signal::exit_code),
     };
-    done.unwrap_or_else(|error| {
-        output::error(&cli.talk, &chain(&error), error.hint());
-        error.exit_code()
-    })
+    done.unwrap_or_else(|error| tell(cli, &error))
+}
+
+/// Returns the exit code.
+fn tell(cli: &Cli, error: &Error) -> u8 {
+    output::error(&cli.talk, &error.chain(), error.hint());
+    error.exit_code()
 }
 
 async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
     match command {
         EnvCommand::Status { place, check, html } => {
-            let status = open(place).await?.status().await?;
+            let (status, problems) = open(place).await?.status().await?;
             if let Some(file) = html {
                 let written = std::fs::write(file, status.html());
                 written.map_err(|source| Error::File { action: "write", path: file.clone(), source })?;
@@ -46,14 +48,16 @@ async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
                 &cli.talk,
                 &Colored { status: &status, color: output::use_color(&cli.talk, &std::io::stdout()) },
             );
-            Ok(if *check && !status.drift.is_empty() { CONDITION } else { written })
+            // What is not known is worse than what is known to be wrong.
+            let failed = problems.iter().map(|problem| tell(cli, problem)).next_back();
+            let drifted = (*check && !status.drift.is_empty()).then_some(CONDITION);
+            Ok(failed.or(drifted).unwrap_or(written))
         }
         EnvCommand::History { place, env } => {
             let world = open(place).await?;
             let wanted = env.as_ref().map(|name| world.environments.get(name)).transpose()?;
             let facts = world.facts().await?;
-            let is_wanted =
-                |record: &&Record| wanted.is_none_or(|environment| record.environment() == Some(&environment.name));
+            let is_wanted = |record: &&Record| wanted.is_none_or(|environment| record.is_of(environment));
             Ok(output::answer(&cli.talk, &List(facts.history().filter(is_wanted).collect())))
         }
         EnvCommand::Compare { from, to, place } => {
@@ -116,7 +120,7 @@ async fn write(cli: &Cli, writing: &Writing, find: impl AsyncFnOnce(&World) -> R
     let world = open(&writing.place).await?;
     let act = find(&world).await?;
     let record = match writing.dry_run {
-        true => Record::new(writing.actor(), act),
+        true => Record::new(writing.actor(), act, &[]),
         false => world.record(writing.actor(), act).await?,
     };
     Ok(output::answer(&cli.talk, &record))
@@ -153,15 +157,4 @@ impl<T: fmt::Display> fmt::Display for List<'_, T> {
         }
         self.0.iter().try_for_each(|line| writeln!(f, "{line}"))
     }
-}
-
-/// Message and causes, a line each.
-fn chain(error: &Error) -> Vec<String> {
-    let mut lines = vec![error.to_string()];
-    let mut source = error.source();
-    while let Some(cause) = source {
-        lines.push(cause.to_string());
-        source = cause.source();
-    }
-    lines
 }

@@ -140,57 +140,25 @@ fn opinions_are_of_what_runs_now() {
         .says("did you mean 'prod'?");
 }
 
-#[test]
-fn a_dry_run_writes_nothing() {
-    let Some(estate) = Estate::new() else { return };
-    let run = estate.env("fixed-in wso2am-4.1.0.10/hf-1 15 --dry-run").succeeds();
-    assert!(run.stdout.contains("is fixed in update level 15"), "{}", run.stdout);
-    assert_eq!(estate.env("history").stdout, "nothing\n");
-}
-
-#[test]
-fn eight_writers_at_once_lose_nothing() {
-    let Some(estate) = Estate::new() else { return };
-    std::thread::scope(|scope| {
-        for writer in 1..=8 {
-            let estate = &estate;
-            scope.spawn(move || {
-                for n in 1..=3 {
-                    estate.env(&format!("fixed-in wso2am-4.1.0.10/hf-{writer} {}", 20 + n)).succeeds();
-                }
-            });
-        }
-    });
-    let history = estate.json("history");
-    assert_eq!(history.as_array().expect("a list").len(), 24);
-    // Whoever comes next has it all from one place.
-    estate.env("fixed-in wso2am-4.1.0.10/hf-9 20").succeeds();
-    let all = estate.registry.artifact("team/am", "hotfix-ledger");
-    assert_eq!(all.lines().count(), 25);
-}
-
-#[test]
-fn the_ledger_can_be_a_file() {
-    let Some(estate) = Estate::new() else { return };
-    estate.env("fixed-in wso2am-4.1.0.10/hf-1 15 --ledger file:ledger.jsonl").succeeds();
-    let text = estate.scenario.text("ledger.jsonl");
-    let record: Value = serde_json::from_str(&text).expect("a line of JSON");
-    assert_eq!((&record["schema"], &record["act"]), (&Value::from(1), &Value::from("fixed-in")));
-    assert_eq!((&record["hotfix"], &record["level"]), (&Value::from("wso2am-4.1.0.10/hf-1"), &Value::from(15)));
-    assert!(!estate.registry.has("team/am", "hotfix-ledger"));
-    assert!(estate.env("history --ledger file:ledger.jsonl").succeeds().stdout.contains("update level 15"));
-}
+/// How many environments there are where they are many.
+const MANY: usize = 20;
 
 #[test]
 fn what_did_not_change_is_not_read_again() {
     let Some(estate) = Estate::new() else { return };
-    for (through, environment) in (0..).zip(ENVIRONMENTS) {
-        estate.deploy(through, &[environment]);
+    let proxy = Server::in_front_of(&estate.registry.host, |_| None);
+    let names: Vec<String> = (1..=MANY).map(|number| format!("e{number}")).collect();
+    for name in &names {
+        estate.deploy_with(&["--label", &format!("of={name}")], 1, &[name]);
     }
+    let table =
+        |name: &String| format!("[[environments]]\nname = \"{name}\"\nimage = \"{}/team/am:{name}\"\n", proxy.host);
+    let text: String = names.iter().map(table).collect();
+    std::fs::write(estate.scenario.path("environments.toml"), format!("{text}production = true\n")).expect("written");
     let asked = |words: &str| {
-        let before = estate.registry.requests().len();
+        let before = proxy.requests().len();
         estate.env(words).succeeds();
-        let requests = estate.registry.requests();
+        let requests = proxy.requests();
         let of = |method: &str, part: &str| {
             let is_it = |line: &&String| line.starts_with(&format!("{method} /v2/team/am/{part}"));
             requests[before..].iter().filter(is_it).count()
@@ -198,15 +166,60 @@ fn what_did_not_change_is_not_read_again() {
         (of("GET", "manifests/"), of("GET", "blobs/"), of("HEAD", "manifests/"))
     };
     // The ledger's tag is asked for as well, and is not there.
-    let (manifests, blobs, heads) = asked("status");
-    assert_eq!((manifests, blobs, heads), (5, 4, 0), "a manifest and a configuration each");
-    let (manifests, blobs, heads) = asked("status");
-    assert_eq!((manifests, blobs, heads), (1, 0, 4));
-    estate.deploy_from(&other_fix(), 1, &["prod"]);
-    let (manifests, blobs, _) = asked("status");
-    assert_eq!((manifests, blobs), (2, 1));
-    let (manifests, blobs, _) = asked("status --no-cache");
-    assert_eq!((manifests, blobs), (5, 4));
+    assert_eq!(asked("status"), (MANY + 1, MANY, 0), "a manifest and a configuration each");
+    assert_eq!(asked("status"), (1, 0, MANY));
+    estate.deploy(2, &["e7"]);
+    assert_eq!(asked("status"), (2, 1, MANY));
+    assert_eq!(asked("status --no-cache"), (MANY + 1, MANY, 0));
+}
+
+#[test]
+fn one_registry_that_fails_hides_nothing_of_the_others() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &ENVIRONMENTS);
+    let server = Server::start(|_| crate::support::http::Answer::new(503));
+    let text =
+        estate.scenario.text("environments.toml").replace(&estate.tag("qa"), &format!("{}/team/am:qa", server.host));
+    std::fs::write(estate.scenario.path("environments.toml"), text).expect("written");
+    let run = estate.env("status --check --html status.html").fails_with(9);
+    assert!(run.stdout.contains("wso2am-4.1.0.10/hf-1  applied  ?   applied  applied"), "{}", run.stdout);
+    assert!(run.stdout.contains("qa                 (cannot be read)"), "{}", run.stdout);
+    run.says(&format!("error: cannot look at {}/team/am:qa", server.host)).says("503");
+    assert!(estate.scenario.text("status.html").contains("cannot be read"));
+    let rows = estate.json("status")["environments"].clone();
+    let problem = rows[1]["problem"].as_str().expect("text");
+    assert!(problem.contains("503") && rows[0]["problem"].is_null(), "{rows}");
+    estate.env("solve wso2am-4.1.0.10/hf-1").fails_with(9).says("cannot look at");
+}
+
+#[test]
+fn what_was_called_solved_and_is_lacking_is_told() {
+    let Some(estate) = Estate::new() else { return };
+    let hotfix = "wso2am-4.1.0.10/hf-1";
+    let later = Scenario::empty().without_engine().with_pack(|pack| pack.level(20));
+    estate.deploy_from(&later, 0, &ENVIRONMENTS);
+    estate.env(&format!("fixed-in {hotfix} 15")).succeeds();
+    estate.env(&format!("solve {hotfix}")).succeeds();
+    let run = estate.env("status --check").succeeds();
+    assert!(!run.stdout.contains("hf-1"), "{}", run.stdout);
+    // The vendor was wrong.
+    estate.env(&format!("fixed-in {hotfix} 30")).succeeds();
+    let run = estate.env("status --check");
+    assert_eq!(run.code, Some(11), "{}", run.stderr);
+    assert!(run.stdout.contains(&format!("prod lacks {hotfix}, which was called solved")), "{}", run.stdout);
+    assert_eq!(states(&estate.json("status"), hotfix), ["missing"; 4]);
+}
+
+#[test]
+fn a_level_that_production_has_is_a_fix_that_others_lack() {
+    let Some(estate) = Estate::new() else { return };
+    let later = Scenario::empty().without_engine().with_pack(|pack| pack.level(20));
+    estate.deploy_from(&later, 0, &["preprod", "prod"]);
+    estate.deploy(0, &["dev"]);
+    estate.deploy(1, &["qa"]);
+    estate.env("fixed-in wso2am-4.1.0.10/hf-1 15").succeeds();
+    let drift = estate.json("status")["drift"].clone();
+    assert_eq!(drift, serde_json::json!(["dev lacks wso2am-4.1.0.10/hf-1, which prod holds"]));
 }
 
 #[test]
@@ -310,45 +323,6 @@ fn the_status_as_a_page() {
         assert!(!page.contains(part), "{part}");
     }
     estate.env("status --html nowhere/status.html").fails_with(4).says("cannot write nowhere/status.html");
-}
-
-#[test]
-fn records_are_as_the_schema_says() {
-    let Some(estate) = Estate::new() else { return };
-    estate.deploy(1, &["preprod"]);
-    estate.deploy(0, &["dev"]);
-    for words in [
-        "fixed-in wso2am-4.1.0.10/hf-2 15",
-        "verify --env dev --result fail",
-        "reject --env dev --reason slow",
-        "verify --env preprod --result pass",
-        "approve --env preprod --reason good",
-        "promote --from preprod --to prod",
-        "propagate --from preprod --to dev",
-    ] {
-        estate.env(&format!("{words} --ledger file:ledger.jsonl")).succeeds();
-    }
-    estate.deploy(2, &["prod"]);
-    estate.env("rollback --env prod --ledger file:ledger.jsonl").succeeds();
-    estate.deploy(1, &["qa"]);
-    estate.env("solve wso2am-4.1.0.10/hf-1 --ledger file:ledger.jsonl").succeeds();
-    let schema: Value = serde_json::from_str(&crate::docs::document("docs/schemas/ledger.schema.json")).expect("JSON");
-    let schema = jsonschema::validator_for(&schema).expect("a schema");
-    let text = estate.scenario.text("ledger.jsonl");
-    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let acts: std::collections::BTreeSet<&str> = records.iter().filter_map(|record| record["act"].as_str()).collect();
-    let all =
-        ["approved", "begun", "fixed-in", "promoted", "propagated", "rejected", "rolled-back", "solved", "verified"];
-    assert_eq!(acts.into_iter().collect::<Vec<_>>(), all);
-    for record in records {
-        let errors: Vec<String> = schema.iter_errors(&record).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{record}: {errors:?}");
-        for missing in ["id", "time", "actor", "act", "schema"] {
-            let mut less = record.clone();
-            less.as_object_mut().expect("an object").shift_remove(missing);
-            assert!(!schema.is_valid(&less), "{less}");
-        }
-    }
 }
 
 #[test]

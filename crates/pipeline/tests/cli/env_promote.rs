@@ -146,6 +146,35 @@ fn a_version_keeps_its_image() {
 }
 
 #[test]
+fn what_runs_there_already_gets_its_tag() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["preprod", "prod"]);
+    let promote = "promote --from preprod --to prod";
+    let shown = |words: &str| estate.env(words).succeeds().stdout;
+    assert!(shown(&format!("{promote} --dry-run")).contains("already; its tag is 4.1.0.10-hf1"));
+    assert!(!estate.registry.has("team/am", "4.1.0.10-hf1"));
+    assert!(shown(promote).contains("already; its tag is 4.1.0.10-hf1"));
+    assert_eq!(estate.registry.digest_of("team/am", "4.1.0.10-hf1"), estate.digest("prod"));
+    assert!(shown(promote).ends_with("already\n"));
+    assert!(shown(&format!("{promote} --tag release-7")).contains("its tag is release-7"));
+    assert_eq!(estate.registry.digest_of("team/am", "release-7"), estate.digest("prod"));
+}
+
+#[test]
+fn an_image_for_several_platforms_holds_the_same_for_each() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["amd64"]);
+    estate.deploy_with(&["--label", "x=y"], 1, &["arm64"]);
+    estate.deploy_with(&["--label", "x=y"], 2, &["other"]);
+    estate.put_index(&["amd64", "other"], "preprod");
+    let run = estate.env("promote --from preprod --to prod").fails_with(11);
+    run.says("does not hold the same for each platform: linux/amd64 has 4.1.0.10-hf1, linux/other has 4.1.0.10-hf2");
+    estate.put_index(&["amd64", "arm64"], "preprod");
+    estate.env("promote --from preprod --to prod").succeeds();
+    assert_eq!(estate.digest("prod"), estate.digest("preprod"));
+}
+
+#[test]
 fn back_to_what_was_verified() {
     let Some(estate) = Estate::new() else { return };
     for through in 1..=3 {

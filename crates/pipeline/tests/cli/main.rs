@@ -17,6 +17,7 @@ mod engines;
 mod engines_page;
 mod env;
 mod env_interrupt;
+mod env_ledger;
 mod env_promote;
 mod env_propagate;
 mod from_image;

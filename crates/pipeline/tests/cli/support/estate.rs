@@ -3,6 +3,11 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use hotfix_docker::auth::Credentials;
+use hotfix_docker::hashing::digest_of;
+use hotfix_docker::oci_layout::{INDEX_TYPE, MANIFEST_TYPE};
+use hotfix_docker::repository::{Access, Repository};
+
 use super::registry::Registry;
 use super::scenario::{Run, Scenario};
 
@@ -84,13 +89,7 @@ impl Estate {
 
     /// Puts an image of somebody else's there, with these variables in its environment.
     pub fn put_image_with(&self, variables: &[&str], tag: &str) {
-        use hotfix_docker::auth::Credentials;
-        use hotfix_docker::hashing::digest_of;
-        use hotfix_docker::oci_layout::MANIFEST_TYPE;
-        use hotfix_docker::repository::{Access, Repository};
-        let reference = self.tag(tag).parse().expect("a reference");
-        let put = async {
-            let repository = Repository::open(&reference, &Credentials::Anonymous, Access::Push, &[]).await?;
+        self.put(tag, async |repository| {
             let configuration = serde_json::json!({
                 "os": "linux", "architecture": "amd64", "config": { "Env": variables },
                 "rootfs": { "type": "layers", "diff_ids": [] },
@@ -103,6 +102,30 @@ impl Estate {
                 "config": { "mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest, "size": size },
             });
             repository.put_manifest(tag, MANIFEST_TYPE, manifest.to_string().into()).await
+        });
+    }
+
+    /// Puts an index of the images of these tags there, each for the platform that it is named after.
+    pub fn put_index(&self, tags: &[&str], tag: &str) {
+        self.put(tag, async |repository| {
+            let mut manifests = Vec::new();
+            for platform in tags {
+                let manifest = repository.manifest(platform).await?.expect("it is there");
+                manifests.push(serde_json::json!({
+                    "mediaType": MANIFEST_TYPE, "digest": manifest.digest, "size": manifest.bytes.len(),
+                    "platform": { "os": "linux", "architecture": platform },
+                }));
+            }
+            let index = serde_json::json!({ "schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": manifests });
+            repository.put_manifest(tag, INDEX_TYPE, index.to_string().into()).await
+        });
+    }
+
+    fn put(&self, tag: &str, put: impl AsyncFnOnce(&Repository) -> hotfix_docker::Result<String>) {
+        let reference = self.tag(tag).parse().expect("a reference");
+        let put = async {
+            let repository = Repository::open(&reference, &Credentials::Anonymous, Access::Push, &[]).await?;
+            put(&repository).await
         };
         super::engine::block_on(put).expect("it is taken");
     }

@@ -1,4 +1,4 @@
-//! A very small HTTP server on a free port of this machine, which answers as a test wants it.
+//! A very small HTTP server on a free port of this machine, which answers as a test wants it, or as somebody behind it does.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,6 +10,8 @@ pub struct Request {
     pub address: String,
     pub authorization: String,
     pub body: String,
+    /// All of it, as it came.
+    raw: Vec<u8>,
 }
 
 pub struct Answer {
@@ -34,6 +36,12 @@ impl Answer {
     }
 }
 
+enum Reply {
+    Own(Answer),
+    /// Of somebody else, head and body.
+    Raw(Vec<u8>),
+}
+
 pub struct Server {
     pub host: String,
     requests: Arc<Mutex<Vec<String>>>,
@@ -41,6 +49,19 @@ pub struct Server {
 
 impl Server {
     pub fn start(answer: impl Fn(&Request) -> Answer + Send + Sync + 'static) -> Self {
+        Self::start_with(move |request| Reply::Own(answer(request)))
+    }
+
+    /// Answers as `host` does, but for what `own` answers in its place.
+    pub fn in_front_of(host: &str, own: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static) -> Self {
+        let host = host.to_owned();
+        Self::start_with(move |request| match own(request) {
+            Some(answer) => Reply::Own(answer),
+            None => Reply::Raw(asked(&host, &request.raw).unwrap_or_default()),
+        })
+    }
+
+    fn start_with(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let host = listener.local_addr().expect("an address").to_string();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -61,17 +82,19 @@ impl Server {
     }
 }
 
-fn serve(mut client: TcpStream, answer: &dyn Fn(&Request) -> Answer, log: &Mutex<Vec<String>>) -> Option<()> {
+fn serve(mut client: TcpStream, answer: &dyn Fn(&Request) -> Reply, log: &Mutex<Vec<String>>) -> Option<()> {
     let mut reader = BufReader::new(client.try_clone().ok()?);
     let mut first = String::new();
     reader.read_line(&mut first).ok()?;
     let mut words = first.split_whitespace();
     let (method, address) = (words.next()?.to_owned(), words.next()?.to_owned());
     let (mut length, mut authorization) = (0, String::new());
+    let mut raw = first.clone();
     loop {
         let mut line = String::new();
         reader.read_line(&mut line).ok()?;
         let Some((name, value)) = line.trim().split_once(": ") else { break };
+        raw.push_str(&line);
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().ok()?,
             "authorization" => authorization = value.to_owned(),
@@ -81,8 +104,13 @@ fn serve(mut client: TcpStream, answer: &dyn Fn(&Request) -> Answer, log: &Mutex
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     log.lock().ok()?.push(format!("{method} {address}"));
-    let request = Request { method, address, authorization, body: String::from_utf8_lossy(&body).into_owned() };
-    let mut answer = answer(&request);
+    raw.push_str("connection: close\r\n\r\n");
+    let raw = [raw.as_bytes(), &body].concat();
+    let request = Request { method, address, authorization, body: String::from_utf8_lossy(&body).into_owned(), raw };
+    let mut answer = match answer(&request) {
+        Reply::Own(answer) => answer,
+        Reply::Raw(bytes) => return client.write_all(&bytes).ok(),
+    };
     let length = answer.body.len();
     let mut head = format!("HTTP/1.1 {} x\r\nconnection: close\r\n", answer.status);
     if !answer.headers.iter().any(|(name, _)| *name == "content-length") {
@@ -96,4 +124,13 @@ fn serve(mut client: TcpStream, answer: &dyn Fn(&Request) -> Answer, log: &Mutex
         client.write_all(&answer.body).ok()?;
     }
     Some(())
+}
+
+/// What `host` says to a request.
+fn asked(host: &str, request: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(host)?;
+    stream.write_all(request)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
 }
