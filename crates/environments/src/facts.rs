@@ -92,6 +92,20 @@ impl Facts {
         }
     }
 
+    /// The first record that says that an environment runs what it runs: that by which it got there, or, where it got there
+    /// without us, the first opinion of it.
+    pub fn seen_since(&self, environment: &Environment, digest: &str) -> Option<&Record> {
+        let mut first = None;
+        for record in self.records.iter().filter(|record| record.is_of(environment)) {
+            match record.runs() {
+                Some(runs) if runs == digest => first = first.or(Some(record)),
+                Some(_) => first = None,
+                None => {}
+            }
+        }
+        first
+    }
+
     /// The record by which an environment came to run what it runs, where it was one of ours.
     pub fn arrival(&self, environment: &Environment, digest: &str) -> Option<&Record> {
         let is_move = |record: &&Record| record.moved().is_some() && record.is_of(environment);

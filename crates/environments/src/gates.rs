@@ -36,15 +36,19 @@ pub fn closed(gate: &Gate, facts: &Facts, source: Option<&Environment>, digest: 
     }
     if !gate.soak.is_zero() {
         let soak = SignedDuration::try_from(gate.soak).unwrap_or(SignedDuration::MAX);
-        let arrival = source.and_then(|source| facts.arrival(source, digest));
-        match arrival.map(|record| now.duration_since(record.time)) {
+        let seen = source.and_then(|source| facts.seen_since(source, digest));
+        match seen.map(|record| now.duration_since(record.time)) {
             Some(age) if age >= soak => {}
             Some(age) => {
                 // By a clock that is behind the other's it will have got there.
                 let age = SignedDuration::from_secs(age.as_secs().max(0));
                 reasons.push(format!("it has been in {place} for {age:#}, and {soak:#} are asked for"));
             }
-            None => reasons.push(format!("since when it has been in {place} is not known")),
+            None if source.is_some() => reasons.push(format!(
+                "since when it has been in {place} is not known: time counts from its promotion, or from the first \
+                 'hotfix env verify' there"
+            )),
+            None => reasons.push(format!("it comes from outside, and {soak:#} in another environment are asked for")),
         }
     }
     if (approvals.len() as u64) < u64::from(gate.approvals) {
@@ -153,10 +157,41 @@ mod tests {
         assert_eq!(closed(&gate, &facts, Some(&environment("preprod")), "d", after(3600)), [""; 0]);
         let early = closed(&gate, &facts, Some(&environment("preprod")), "d", after(60));
         assert_eq!(early, ["it has been in preprod for 1m, and 1h are asked for"]);
-        assert_eq!(reasons(&gate, Vec::new()), ["since when it has been in preprod is not known"]);
+        let unknown = reasons(&gate, Vec::new());
+        assert!(unknown[0].starts_with("since when it has been in preprod is not known: "), "{unknown:?}");
+        let outside = closed(&gate, &facts, None, "d", after(3600));
+        assert_eq!(outside, ["it comes from outside, and 1h in another environment are asked for"]);
         // Where the clock of this machine is behind.
         let future = closed(&gate, &facts, Some(&environment("preprod")), "d", after(-7200));
         assert_eq!(future, ["it has been in preprod for 0s, and 1h are asked for"]);
+    }
+
+    #[test]
+    fn what_was_pushed_without_us_is_there_since_somebody_looked_at_it() {
+        let gate = Gate { soak: Duration::from_secs(3600), ..Gate::default() };
+        let at = |hour: i64, mut record: Record| {
+            record.time = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour);
+            record
+        };
+        let other = |record: Record| {
+            let mut record = record;
+            let Act::Approved { digest, .. } = &mut record.act else { unreachable!("made so") };
+            *digest = "e".to_owned();
+            record
+        };
+        let closed_at = |hour: i64, records: Vec<Record>| {
+            let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(hour);
+            closed(&gate, &Facts::new(records), Some(&environment("preprod")), "d", now).len()
+        };
+        let (tested, again) = (at(1, verified("preprod", Outcome::Pass)), at(5, verified("preprod", Outcome::Pass)));
+        assert_eq!(closed_at(1, vec![tested.clone(), again.clone()]), 1);
+        assert_eq!(closed_at(2, vec![tested.clone(), again.clone()]), 0);
+        // Elsewhere it was looked at before.
+        assert_eq!(closed_at(2, vec![at(0, verified("qa", Outcome::Pass)), again.clone()]), 1);
+        // Something else was there between.
+        let between = vec![tested, at(3, other(approved("ann"))), again];
+        assert_eq!(closed_at(5, between.clone()), 1);
+        assert_eq!(closed_at(6, between), 0);
     }
 
     #[test]

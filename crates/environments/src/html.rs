@@ -1,5 +1,6 @@
 //! A status as one page: no scripts, nothing fetched, readable on a phone, in print, light and dark.
 
+use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::status::{HotfixRow, Row, State, Status};
@@ -9,8 +10,9 @@ const STYLE: &str = "\
 body { font: 16px/1.5 system-ui, sans-serif; margin: 1.5rem auto; max-width: 70rem; padding: 0 1rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; }
-th, td { border-bottom: 1px solid var(--line); padding: .3rem .8rem; text-align: left; white-space: nowrap; }
-.unsolved, .drift { color: var(--missing); font-weight: 600; }
+th, td { border-bottom: 1px solid var(--line); padding: .3rem 1rem .3rem 0; text-align: left; vertical-align: top; white-space: nowrap; }
+small { display: block; opacity: .75; white-space: normal; }
+.unsolved, .drift { color: light-dark(var(--missing), #ff8a80); font-weight: 600; }
 svg text { font: 13px system-ui, sans-serif; fill: currentColor; }
 svg .in { fill: #fff; text-anchor: middle; }
 .legend span { display: inline-block; margin-right: 1.2rem; }
@@ -20,13 +22,13 @@ svg .in { fill: #fff; text-anchor: middle; }
 const STATES: [State; 6] =
     [State::Applied, State::Included, State::Missing, State::Other, State::Elsewhere, State::Unknown];
 /// Of the picture, in pixels.
-const NAME_WIDTH: usize = 240;
-const CELL: (usize, usize) = (110, 30);
+const NAME_WIDTH: usize = 190;
+const CELL: (usize, usize) = (104, 30);
 const HEAD: usize = 30;
 
 impl Status {
-    /// The page.
-    pub fn html(&self) -> String {
+    /// The page, as things were at `time`.
+    pub fn html(&self, time: Timestamp) -> String {
         let page = html! {
             (DOCTYPE)
             html lang="en" {
@@ -38,11 +40,15 @@ impl Status {
                 }
                 body {
                     h1 { "Hotfixes by environment" }
+                    p { "As of " (time.strftime("%Y-%m-%d %H:%M UTC")) }
                     div .wide { (environments(&self.environments)) }
                     @if !self.hotfixes.is_empty() {
                         h2 { "Where the hotfixes are" }
                         div .wide { (matrix(&self.environments, &self.hotfixes)) }
-                        p .legend { @for state in STATES { span { i style={ "background: " (color(state)) } {} (state.word()) } } }
+                        p .legend {
+                            @for state in STATES { span { i style={ "background: " (color(state)) } {} (state.word()) } }
+                            span { "✓ solved" }
+                        }
                     }
                     @if !self.drift.is_empty() {
                         h2 { "Not as it should be" }
@@ -58,11 +64,11 @@ impl Status {
 fn environments(rows: &[Row]) -> Markup {
     html! {
         table {
-            thead { tr { @for title in ["Environment", "Runs", "Image", "Digest", "Since", "By"] { th { (title) } } } }
+            thead { tr { @for title in ["Environment", "Runs", "Digest", "Since", "By"] { th { (title) } } } }
             tbody {
                 @for row in rows {
                     tr {
-                        td { (row.environment) @if row.production { " (production)" } }
+                        td { (row.environment) @if row.production { " (production)" } small { (breakable(&row.image)) } }
                         td .unsolved[row.unsolved] {
                             @match (&row.product, &row.version) {
                                 (Some(product), Some(version)) => { (product) " " (version) @if row.unsolved { "+" } },
@@ -71,7 +77,6 @@ fn environments(rows: &[Row]) -> Markup {
                                 _ => { "nothing" },
                             }
                         }
-                        td { (row.image) }
                         td { code title=[row.digest.as_deref()] { (row.digest.as_deref().map(crate::show::short).unwrap_or_default()) } }
                         td { @if let Some(since) = row.since { (since.strftime("%Y-%m-%d %H:%M UTC")) } }
                         td { (row.by.as_deref().unwrap_or_default()) }
@@ -80,6 +85,11 @@ fn environments(rows: &[Row]) -> Markup {
             }
         }
     }
+}
+
+/// A name that can go on in the next line after each of its parts.
+fn breakable(name: &str) -> Markup {
+    html! { @for part in name.split_inclusive(['/', ':']) { (part) wbr; } }
 }
 
 /// Hotfixes down, environments across.

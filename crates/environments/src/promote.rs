@@ -12,6 +12,7 @@ use crate::labels::{Holding, Product};
 use crate::ledger::{Actor, Kind, Move, Place};
 use crate::moving::Target;
 use crate::settings::{Environment, LedgerPlace, is_of_ledger};
+use crate::show::short;
 use crate::status::Status;
 use crate::world::World;
 use crate::{Error, Result};
@@ -101,7 +102,9 @@ impl World {
         let replaced = before.as_ref().map(|before| before.digest.clone());
         let is_there = replaced.as_ref() == Some(&image.digest);
         if !reasons.is_empty() && !is_there {
-            let message = format!("{} may not get into {}: {}", image.digest, asked.to.name, reasons.join("; "));
+            let (version, digest) = (holding.image_version(), short(&image.digest));
+            let message =
+                format!("{version} ({digest}) of {name} may not get into {}: {}", asked.to.name, reasons.join("; "));
             return Err(condition(
                 message,
                 "see 'hotfix env history'; 'hotfix env verify' and 'approve' record what is missing",

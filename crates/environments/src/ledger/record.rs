@@ -201,6 +201,14 @@ impl Record {
         self.moved().is_some() || matches!(self.act, Act::Begun { .. })
     }
 
+    /// What its environment ran when it was written, where it says so.
+    pub(crate) fn runs(&self) -> Option<&str> {
+        match &self.act {
+            Act::Verified { digest, .. } | Act::Approved { digest, .. } | Act::Rejected { digest, .. } => Some(digest),
+            _ => self.moved().map(|moved| moved.digest.as_str()),
+        }
+    }
+
     /// The move of a tag, where it is one.
     pub fn moved(&self) -> Option<&Move> {
         match &self.act {

@@ -9,6 +9,7 @@ use hotfix_environments::show::Shown;
 use hotfix_environments::status::Status;
 use hotfix_environments::world::World;
 use hotfix_environments::{Error, Result};
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::args::Cli;
@@ -41,7 +42,7 @@ async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
         EnvCommand::Status { place, check, html } => {
             let (status, problems) = open(place).await?.status().await?;
             if let Some(file) = html {
-                let written = std::fs::write(file, status.html());
+                let written = std::fs::write(file, status.html(Timestamp::now()));
                 written.map_err(|source| Error::File { action: "write", path: file.clone(), source })?;
             }
             let written = output::colored_answer(

@@ -29,26 +29,15 @@ pub enum EnvCommand {
         #[arg(long, value_name = "FILE")]
         html: Option<PathBuf>,
     },
-    /// Record that an update level holds the fix of a hotfix
-    FixedIn {
-        /// <product>-<version>.<level>/hf-<n>, such as wso2am-4.1.0.10/hf-2
-        hotfix: HotfixId,
-        /// The first update level that holds it
-        level: u32,
-        /// How to write
+    /// Show what differs between what two environments run: levels, hotfixes, files
+    Compare {
+        /// The one
+        from: String,
+        /// The other
+        to: String,
+        /// The environments
         #[command(flatten)]
-        writing: Writing,
-    },
-    /// Record that a hotfix is everywhere; exits with 11 and the list where it is not
-    Solve {
-        /// <product>-<version>.<level>/hf-<n>, such as wso2am-4.1.0.10/hf-2
-        hotfix: HotfixId,
-        /// Why, for the history
-        #[arg(long, value_name = "TEXT")]
-        reason: Option<String>,
-        /// How to write
-        #[command(flatten)]
-        writing: Writing,
+        place: EnvPlace,
     },
     /// Record how tests of what an environment runs went
     Verify {
@@ -66,16 +55,6 @@ pub enum EnvCommand {
     Approve(Opinion),
     /// Record that what an environment runs may not go on
     Reject(Opinion),
-    /// Show what differs between what two environments run: levels, hotfixes, files
-    Compare {
-        /// The one
-        from: String,
-        /// The other
-        to: String,
-        /// The environments
-        #[command(flatten)]
-        place: EnvPlace,
-    },
     /// Let an environment run what an earlier one runs: the very image that was tested there
     Promote {
         /// The environment that it comes from
@@ -108,6 +87,27 @@ pub enum EnvCommand {
         /// Only the first N hotfixes
         #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
         through: Option<u32>,
+        /// How to write
+        #[command(flatten)]
+        writing: Writing,
+    },
+    /// Record that an update level holds the fix of a hotfix
+    FixedIn {
+        /// <product>-<version>.<level>/hf-<n>, such as wso2am-4.1.0.10/hf-2
+        hotfix: HotfixId,
+        /// The first update level that holds it
+        level: u32,
+        /// How to write
+        #[command(flatten)]
+        writing: Writing,
+    },
+    /// Record that a hotfix is everywhere; exits with 11 and the list where it is not
+    Solve {
+        /// <product>-<version>.<level>/hf-<n>, such as wso2am-4.1.0.10/hf-2
+        hotfix: HotfixId,
+        /// Why, for the history
+        #[arg(long, value_name = "TEXT")]
+        reason: Option<String>,
         /// How to write
         #[command(flatten)]
         writing: Writing,

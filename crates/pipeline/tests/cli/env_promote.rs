@@ -87,6 +87,13 @@ fn time_in_the_environment_before_is_a_gate() {
     estate.env("promote --from qa --to prod").fails_with(11).says("since when it has been in qa is not known");
     estate.env("promote --from qa --to preprod").succeeds();
     estate.env("promote --from preprod --to prod").fails_with(11).says("and 1h are asked for");
+    // What came there otherwise has been there since it was looked at.
+    estate.env("verify --env qa --result pass").succeeds();
+    estate.env("promote --from qa --to prod").fails_with(11).says("it has been in qa for 0s, and 1h are asked for");
+    let soon = estate.scenario.text("environments.toml").replace("1h", "1s");
+    std::fs::write(estate.scenario.path("environments.toml"), soon).expect("written");
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    estate.env("promote --from qa --to prod").succeeds();
 }
 
 #[test]

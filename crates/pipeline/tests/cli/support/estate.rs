@@ -76,12 +76,18 @@ impl Estate {
         self.make(scenario, &[], through, environments);
     }
 
+    /// Both.
+    pub fn deploy_from_with(&self, scenario: &Scenario, options: &[&str], through: u32, environments: &[&str]) {
+        self.make(scenario, options, through, environments);
+    }
+
     fn make(&self, scenario: &Scenario, options: &[&str], through: u32, environments: &[&str]) {
         let number = self.layouts.fetch_add(1, Ordering::Relaxed);
         let (output, through) = (format!("oci:layout-{number}"), through.to_string());
         let pack = scenario.pack().file_name().expect("a name").to_str().expect("UTF-8");
         let mut arguments = vec!["apply".to_owned(), format!("packs/{pack}"), "hotfixes".to_owned()];
-        let usual = ["--output", &output, "--base-image", "scratch", "--push", "--through", &through];
+        let scratch: &[&str] = if options.contains(&"--base-image") { &[] } else { &["--base-image", "scratch"] };
+        let usual = [&["--output", &output, "--push", "--through", &through], scratch].concat();
         arguments.extend(usual.iter().chain(options).map(|word| (*word).to_owned()));
         arguments.extend(environments.iter().flat_map(|name| ["--tag".to_owned(), self.tag(name)]));
         scenario.run(&arguments).succeeds();
