@@ -39,6 +39,10 @@ pub struct ToolBehaviour {
     pub on_revert_hotfix: Fault,
     /// What goes wrong in `create-docker`.
     pub on_create_docker: Fault,
+    /// What goes wrong in an update, before anything of it is there.
+    pub on_update: Fault,
+    /// The updates that it knows of, the lowest level first.
+    pub updates: Vec<Update>,
     /// Copies the whole product below `$HOME/.wso2-updates` at each `apply-hotfix`, as the vendor's tool does.
     pub backup: bool,
     /// Leaves a sleeping child behind, which holds stdout and stderr open, at every command that authenticates.
@@ -69,12 +73,50 @@ impl Default for ToolBehaviour {
             on_apply_hotfix: Fault::None,
             on_revert_hotfix: Fault::None,
             on_create_docker: Fault::None,
+            on_update: Fault::None,
+            updates: Vec::new(),
             backup: true,
             spawn_grandchild: false,
             loud: false,
             slow_ms: 0,
             journal: None,
         }
+    }
+}
+
+/// What brings a product to an update level from the one before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// The level.
+    pub level: u32,
+    /// Files that it changes.
+    pub files: Vec<FileUpdate>,
+}
+
+/// What an update does to one file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileUpdate {
+    /// The file, from the product's folder.
+    pub path: String,
+    /// What is in it before; `None`: there is no such file. Where it is something else, somebody has changed it.
+    pub from: Option<String>,
+    /// What is in it afterwards; `None`: it is deleted.
+    pub to: Option<String>,
+}
+
+impl Update {
+    /// To this level, by changing nothing but the level.
+    #[must_use]
+    pub fn to(level: u32) -> Self {
+        Self { level, files: Vec::new() }
+    }
+
+    /// Changes a text, adds it (`from` is none), or deletes it (`to` is none).
+    #[must_use]
+    pub fn file(mut self, path: &str, from: Option<&str>, to: Option<&str>) -> Self {
+        let (path, from, to) = (path.to_owned(), from.map(str::to_owned), to.map(str::to_owned));
+        self.files.push(FileUpdate { path, from, to });
+        self
     }
 }
 

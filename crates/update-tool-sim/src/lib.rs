@@ -30,7 +30,7 @@ mod setup_script;
 pub mod tool;
 mod trailer;
 
-pub use behaviour::{Fault, ToolBehaviour};
+pub use behaviour::{Fault, FileUpdate, ToolBehaviour, Update};
 pub use config_json::{ConfigGeneration, fresh_config};
 pub use executable::executable;
 pub use hotfix::HotfixBuilder;

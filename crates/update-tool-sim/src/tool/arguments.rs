@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use anyhow::{Result, anyhow, bail};
 
 pub(super) const HELP: &str = "commands: current-state, apply-hotfix [--offline] <zip>, revert-hotfix, \
-create-docker [-t TAG] [--os alpine], version, check, help; flags: -u/--username, -p/--password";
+create-docker [-t TAG] [--os alpine], version, check, help, or none to take updates [--level N] [--continue] [--dry-run] \
+[--no-backup] [--backup DIR]; flags: -u/--username, -p/--password";
 
 /// What to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,6 +18,17 @@ pub(super) enum Command {
     Version,
     Check,
     Help,
+    Update(UpdateOptions),
+}
+
+/// What is said of an update.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct UpdateOptions {
+    pub(super) level: Option<String>,
+    pub(super) after_conflicts: bool,
+    pub(super) dry_run: bool,
+    pub(super) no_backup: bool,
+    pub(super) backup: Option<String>,
 }
 
 impl Command {
@@ -29,6 +41,7 @@ impl Command {
             Self::Version => "version",
             Self::Check => "check",
             Self::Help => "help",
+            Self::Update(_) => "update",
         }
     }
 }
@@ -47,6 +60,7 @@ impl Arguments {
         let mut arguments = arguments.into_iter();
         let (mut words, mut offline) = (Vec::new(), false);
         let (mut username, mut password, mut tag, mut os) = (None, None, None, None);
+        let mut update = UpdateOptions::default();
         while let Some(argument) = arguments.next() {
             let (flag, joined) = match argument.split_once('=') {
                 Some((flag, value)) if flag.starts_with("--") => (flag, Some(value.to_owned())),
@@ -57,8 +71,16 @@ impl Arguments {
                 "-p" | "--password" => &mut password,
                 "-t" | "--tag" => &mut tag,
                 "--os" => &mut os,
-                "--offline" => {
-                    offline = true;
+                "--level" => &mut update.level,
+                "--backup" => &mut update.backup,
+                "--offline" | "--continue" | "--dry-run" | "--no-backup" => {
+                    let switch = match flag {
+                        "--offline" => &mut offline,
+                        "--continue" => &mut update.after_conflicts,
+                        "--dry-run" => &mut update.dry_run,
+                        _ => &mut update.no_backup,
+                    };
+                    *switch = true;
                     continue;
                 }
                 _ if flag.starts_with('-') => bail!("unknown flag {flag}"),
@@ -70,7 +92,7 @@ impl Arguments {
             let value = joined.or_else(|| arguments.next());
             *target = Some(value.ok_or_else(|| anyhow!("{flag} lacks its value"))?);
         }
-        let command = command(words, tag, os)?;
+        let command = command(words, (tag, os), update)?;
         if offline && !matches!(command, Command::ApplyHotfix { .. }) {
             bail!("--offline is for apply-hotfix");
         }
@@ -78,7 +100,7 @@ impl Arguments {
     }
 }
 
-fn command(words: Vec<String>, tag: Option<String>, os: Option<String>) -> Result<Command> {
+fn command(words: Vec<String>, (tag, os): (Option<String>, Option<String>), update: UpdateOptions) -> Result<Command> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let command = match words.as_slice() {
         ["current-state"] => Command::CurrentState,
@@ -88,11 +110,14 @@ fn command(words: Vec<String>, tag: Option<String>, os: Option<String>) -> Resul
         ["version"] => Command::Version,
         ["check"] => Command::Check,
         ["help"] => Command::Help,
-        [] => bail!("taking updates is not among the things that this stand-in does"),
+        [] if tag.is_none() && os.is_none() => return Ok(Command::Update(update)),
         other => bail!("not a command: {}", other.join(" ")),
     };
     if tag.is_some() || os.is_some() {
         bail!("--tag and --os are for create-docker");
+    }
+    if update != UpdateOptions::default() {
+        bail!("--level, --continue, --dry-run, --no-backup and --backup are for updates");
     }
     Ok(command)
 }
@@ -117,6 +142,17 @@ mod tests {
     }
 
     #[test]
+    fn no_command_is_an_update() {
+        let expected = UpdateOptions { level: Some("12".to_owned()), no_backup: true, ..UpdateOptions::default() };
+        let update = |line| parse(line).expect("valid").command;
+        assert_eq!(update("--level 12 -u me -p secret --no-backup"), Command::Update(expected));
+        assert_eq!(
+            update("--continue -u me"),
+            Command::Update(UpdateOptions { after_conflicts: true, ..UpdateOptions::default() })
+        );
+    }
+
+    #[test]
     fn what_is_not_understood_is_refused() {
         for line in [
             "apply-hotfix",
@@ -125,6 +161,9 @@ mod tests {
             "current-state --nonsense",
             "current-state --offline",
             "current-state -t x",
+            "current-state --level 3",
+            "revert-hotfix --continue",
+            "-t x",
             "nonsense",
         ] {
             assert!(parse(line).is_err(), "{line}");

@@ -23,11 +23,15 @@ impl Product {
 
 /// Replaces the backup of the product by a new one; returns its size in bytes.
 pub(super) fn take(product: &Product) -> Result<u64> {
-    let backup = product.backup();
+    take_into(product, &product.backup())
+}
+
+/// The same, elsewhere.
+pub(super) fn take_into(product: &Product, backup: &Path) -> Result<u64> {
     if backup.exists() {
-        fs::remove_dir_all(&backup).context("cannot remove the older backup")?;
+        fs::remove_dir_all(backup).context("cannot remove the older backup")?;
     }
-    copy_tree(&product.home, &backup).context("cannot back up the product")
+    copy_tree(&product.home, backup).context("cannot back up the product")
 }
 
 /// Copies a folder with modes and links; returns the bytes copied.

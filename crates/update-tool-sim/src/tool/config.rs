@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::credentials::Credentials;
 use super::product::Product;
 use super::stamp;
+use super::update::write_whole;
 use crate::behaviour::ToolBehaviour;
 use crate::config_json::{fresh_config, to_text, token_holder};
 
@@ -46,8 +47,12 @@ impl Config {
     }
 
     pub(super) fn save(&self, product: &Product) -> Result<()> {
-        let path = product.home.join(PATH);
-        fs::write(&path, to_text(&self.0)).with_context(|| format!("cannot write {PATH}"))
+        write_whole(&product.home.join(PATH), to_text(&self.0).as_bytes())
+            .with_context(|| format!("cannot write {PATH}"))
+    }
+
+    pub(super) fn set_level(&mut self, level: u32) {
+        self.0["update-level"] = json!(level.to_string());
     }
 
     /// `-1` and `0` are the same: no update was ever taken.

@@ -19,6 +19,7 @@ mod self_update;
 mod stamp;
 mod stop;
 mod undo;
+mod update;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -105,6 +106,7 @@ fn run_authenticated(product: &Product, behaviour: &ToolBehaviour, arguments: &A
             let hotfix = hotfix.expect("opened above for this command")?;
             apply::run(product, behaviour, &mut config, hotfix)?;
         }
+        Command::Update(options) => update::run(product, behaviour, &mut config, options)?,
         Command::Version | Command::Help => {}
     }
     Ok(())
@@ -116,6 +118,7 @@ fn fault_of(command: &Command, behaviour: &ToolBehaviour) -> Fault {
         Command::ApplyHotfix { .. } => behaviour.on_apply_hotfix,
         Command::RevertHotfix => behaviour.on_revert_hotfix,
         Command::CreateDocker { .. } => behaviour.on_create_docker,
+        Command::Update(_) => behaviour.on_update,
         Command::Check | Command::Version | Command::Help => Fault::None,
     }
 }

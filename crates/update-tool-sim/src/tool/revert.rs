@@ -12,9 +12,11 @@ pub(super) fn run(product: &Product, config: &mut Config) -> Result<()> {
     ensure!(number > 0, "no hotfix is applied");
     let undo = Undo::load(product, number)?;
     undo.restore_configuration(product)?;
-    undo.run(product)?;
+    undo.put_back(product)?;
     config.forget_newest_hotfix();
     config.save(product)?;
+    // Last: whoever is stopped before has it for another time.
+    undo.forget()?;
     println!("reverted hotfix {number}");
     Ok(())
 }

@@ -78,6 +78,17 @@ impl Undo {
 
     /// Puts the product back, and forgets how.
     pub(super) fn run(self, product: &Product) -> Result<()> {
+        self.put_back(product)?;
+        self.forget()
+    }
+
+    /// Nobody is going to undo it again.
+    pub(super) fn forget(&self) -> Result<()> {
+        remove_if_there(&self.folder)
+    }
+
+    /// Puts the product back.
+    pub(super) fn put_back(&self, product: &Product) -> Result<()> {
         for path in &self.added {
             remove_file_if_there(&product.home.join(path))?;
         }
@@ -89,7 +100,7 @@ impl Undo {
             // One that something else has been put into stays.
             let _ = fs::remove_dir(product.home.join(folder));
         }
-        remove_if_there(&self.folder)
+        Ok(())
     }
 
     /// Puts back the configuration, whoever changed it.

@@ -10,3 +10,4 @@ mod product;
 mod samples;
 mod self_update;
 mod setup_script;
+mod updates;
