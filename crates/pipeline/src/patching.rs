@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
@@ -17,10 +17,9 @@ use crate::pack::{CONFIG_JSON, LOGS};
 use crate::plan::Plan;
 use crate::provision::{Provisioned, provide};
 use crate::recorder::Recorder;
-use crate::redact::Redactor;
 use crate::scrub::{Private, scrub};
 use crate::step::{Failure, Problem, Step};
-use crate::update_tool::UpdateTool;
+use crate::update_tool::{Account, ToolPlace, UpdateTool};
 use crate::workspace::Workspace;
 
 /// What steps 5 and 6 need, and what they work on. A workspace that is kept holds no secret once this is dropped.
@@ -142,7 +141,7 @@ impl<'a> Work<'a> {
     ) -> Result<(), Problem> {
         let hotfixes = self.plan.hotfixes.as_slice();
         for hotfix in hotfixes {
-            self.tool.apply(hotfix, cancel).await?;
+            self.tool.apply(hotfix, &self.workspace.hotfixes(), cancel).await?;
             let Some(delta) = changes.attribute(hotfix.newest)? else {
                 return Err(Problem::new(
                     format!(
@@ -206,22 +205,9 @@ fn update_tool<'a>(
     workspace: &'a Workspace,
     credentials: &'a Credentials,
 ) -> UpdateTool<'a> {
-    let mut redactor = Redactor::default();
-    let password = credentials.password.expose_secret();
-    redactor.add(password);
-    // As in the header of HTTP's basic authentication, where it cannot be told apart.
-    redactor.add(&format!("{}:{password}", credentials.username));
-    UpdateTool {
-        home: Arc::clone(home),
-        name: plan.host.update_tool,
-        workspace,
-        credentials,
-        hand_over: plan.request.tool_credentials,
-        offline: plan.request.offline,
-        redactor,
-        tokens: Mutex::default(),
-        busy: Mutex::default(),
-    }
+    let account = Account { credentials, hand_over: plan.request.tool_credentials };
+    let tool = UpdateTool::new(home, plan.host.update_tool, ToolPlace::Workspace(workspace), account);
+    UpdateTool { offline: plan.request.offline, ..tool }
 }
 
 fn private(plan: &Plan, workspace: &Workspace, credentials: &Credentials) -> Private {

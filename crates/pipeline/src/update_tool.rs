@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,54 @@ const SELF_UPDATED: i32 = 2;
 const CONFLICTS: i32 = 3;
 const REVERTED: i32 = 4;
 
+/// Where the tool keeps its downloads, its backups and what it needs to revert.
+#[derive(Debug)]
+pub enum ToolPlace<'a> {
+    /// In a workspace, which it takes for the user's home.
+    Workspace(&'a Workspace),
+    /// In the user's own home. The text marks what the tool starts.
+    User(String),
+}
+
+/// Known by it are processes of a tool that works in the user's own home.
+const MARK_VARIABLE: &str = "UPDATE_TOOL_RUN";
+
+impl ToolPlace<'_> {
+    /// In the user's own home.
+    pub fn user() -> Self {
+        Self::User(uuid::Uuid::now_v7().to_string())
+    }
+
+    fn set(&self, command: &mut Command) {
+        match self {
+            Self::Workspace(workspace) => {
+                for name in ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
+                    command.env_remove(name);
+                }
+                command.env("HOME", workspace.home()).env("TMPDIR", workspace.temporary());
+            }
+            Self::User(mark) => drop(command.env(MARK_VARIABLE, mark)),
+        }
+    }
+
+    /// Ends what the tool has left running.
+    fn end_stragglers(&self) {
+        match self {
+            Self::Workspace(workspace) => stragglers::end(workspace.path()),
+            Self::User(mark) => stragglers::end_marked(MARK_VARIABLE, mark),
+        }
+    }
+}
+
+/// Who the tool works for.
+#[derive(Debug, Clone, Copy)]
+pub struct Account<'a> {
+    /// User name and password.
+    pub credentials: &'a Credentials,
+    /// How it gets to know them.
+    pub hand_over: ToolCredentials,
+}
+
 /// The tool in an unpacked product.
 #[derive(Debug)]
 pub struct UpdateTool<'a> {
@@ -46,8 +95,8 @@ pub struct UpdateTool<'a> {
     pub home: Arc<ProductHome>,
     /// File name of the tool.
     pub name: &'static str,
-    /// Where its own files go.
-    pub workspace: &'a Workspace,
+    /// Where its own files are.
+    pub place: ToolPlace<'a>,
     /// Who it works for.
     pub credentials: &'a Credentials,
     /// How it gets to know that.
@@ -62,7 +111,28 @@ pub struct UpdateTool<'a> {
     pub busy: Mutex<Duration>,
 }
 
-impl UpdateTool<'_> {
+impl<'a> UpdateTool<'a> {
+    /// The tool called `name` in `home`, which keeps its own files in `place`.
+    pub fn new(home: &Arc<ProductHome>, name: &'static str, place: ToolPlace<'a>, account: Account<'a>) -> Self {
+        let Account { credentials, hand_over } = account;
+        let mut redactor = Redactor::default();
+        let password = credentials.password.expose_secret();
+        redactor.add(password);
+        // As in the header of HTTP's basic authentication, where it cannot be told apart.
+        redactor.add(&format!("{}:{password}", credentials.username));
+        Self {
+            home: Arc::clone(home),
+            name,
+            place,
+            credentials,
+            hand_over,
+            offline: false,
+            redactor,
+            tokens: Mutex::default(),
+            busy: Mutex::default(),
+        }
+    }
+
     /// Makes the tool ready: downloads it where the pack has none, and lets it update itself.
     ///
     /// # Errors
@@ -74,12 +144,12 @@ impl UpdateTool<'_> {
         self.run_until_settled(&["current-state"], &[], "show the current state", cancel).await
     }
 
-    /// Applies one hotfix, from the copy in the workspace.
+    /// Applies one hotfix, whose copy is in the folder `copies`.
     ///
     /// # Errors
     /// Where the tool fails, or finds conflicts.
-    pub async fn apply(&self, hotfix: &Hotfix, cancel: &CancellationToken) -> Result<(), Problem> {
-        let zip = self.workspace.hotfixes().join(&hotfix.file);
+    pub async fn apply(&self, hotfix: &Hotfix, copies: &Path, cancel: &CancellationToken) -> Result<(), Problem> {
+        let zip = copies.join(&hotfix.file);
         let zip = zip.to_string_lossy();
         let mut arguments = vec!["apply-hotfix"];
         if self.offline {
@@ -172,7 +242,7 @@ impl UpdateTool<'_> {
         let start = Instant::now();
         let finished = process::run(&mut command, cancel).await;
         *self.busy.lock().unwrap_or_else(PoisonError::into_inner) += start.elapsed();
-        stragglers::end(self.workspace.path());
+        self.place.end_stragglers();
         self.note_tokens();
         let finished = finished.map_err(|error| {
             let hint = match error.kind() {
@@ -199,17 +269,8 @@ impl UpdateTool<'_> {
                 command.env_remove(name);
             }
         }
-        for name in [
-            "XDG_CACHE_HOME",
-            "XDG_CONFIG_HOME",
-            "XDG_DATA_HOME",
-            "XDG_STATE_HOME",
-            USERNAME_VARIABLE,
-            PASSWORD_VARIABLE,
-        ] {
-            command.env_remove(name);
-        }
-        command.env("HOME", self.workspace.home()).env("TMPDIR", self.workspace.temporary());
+        command.env_remove(USERNAME_VARIABLE).env_remove(PASSWORD_VARIABLE);
+        self.place.set(&mut command);
         if let Some(environment) = authenticated {
             command.envs(environment.iter().map(|(name, value)| (name, value)));
             let (username, password) = (&self.credentials.username, self.credentials.password.expose_secret());
