@@ -90,6 +90,9 @@ impl Error {
     pub fn hint(&self) -> &str {
         match self {
             Self::Setting { hint, .. } | Self::Condition { hint, .. } | Self::Input { hint, .. } => hint,
+            Self::File { source, .. } if source.kind() == std::io::ErrorKind::InvalidData => {
+                "it must be text, in UTF-8"
+            }
             Self::File { .. } => "check that it is there and that you may use it",
             Self::Registry { .. } => "check the name, the network and 'docker login'",
         }

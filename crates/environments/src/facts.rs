@@ -12,20 +12,34 @@ use crate::settings::Environment;
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     records: Vec<Record>,
-    fixed_in: BTreeMap<HotfixId, u32>,
+    /// By hotfix and version.
+    fixed_in: BTreeMap<HotfixId, BTreeMap<String, u32>>,
 }
 
 impl Facts {
     /// From the records of a ledger, in their order.
     pub fn new(records: Vec<Record>) -> Self {
-        let mut fixed_in = BTreeMap::new();
+        let mut fixed_in = BTreeMap::<HotfixId, BTreeMap<String, u32>>::new();
         for record in &records {
-            if let Act::FixedIn { hotfix, level } = &record.act {
+            if let Act::FixedIn { hotfix, level, version } = &record.act {
                 // Who says it last, says it for good: the vendor can have been wrong before.
-                fixed_in.insert(hotfix.clone(), *level);
+                let version = version.clone().unwrap_or_else(|| hotfix.version.clone());
+                fixed_in.entry(hotfix.clone()).or_default().insert(version, *level);
             }
         }
         Self { records, fixed_in }
+    }
+
+    /// With one more.
+    #[must_use]
+    pub fn with(self, record: Record) -> Self {
+        Self::new(self.records.into_iter().chain([record]).collect())
+    }
+
+    /// The image that an environment was last moved to, by us.
+    pub fn last_digest(&self, environment: &Environment) -> Option<&str> {
+        let moves = self.records.iter().rev().filter(|record| record.is_of(environment)).filter_map(Record::moved);
+        moves.map(|moved| moved.digest.as_str()).next()
     }
 
     /// All of them.
@@ -57,9 +71,9 @@ impl Facts {
         moves.filter_map(|moved| moved.holds.clone()).next_back().map(Holding::from)
     }
 
-    /// The update level from which on the product holds the fix.
-    pub fn fixed_in(&self, hotfix: &HotfixId) -> Option<u32> {
-        self.fixed_in.get(hotfix).copied()
+    /// The update level from which on a version of the product holds the fix.
+    pub fn fixed_in(&self, hotfix: &HotfixId, version: &str) -> Option<u32> {
+        self.fixed_in.get(hotfix)?.get(version).copied()
     }
 
     /// Hotfixes of which somebody said that.

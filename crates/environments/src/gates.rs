@@ -1,12 +1,13 @@
 //! Whether an image may get into an environment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::facts::Facts;
 use crate::ledger::{Act, Outcome, Record};
 use crate::settings::{Environment, Gate};
+use crate::world::CLOCKS_DIFFER;
 
 /// What keeps the image `digest`, which comes from the environment `source` (from outside, where there is none), from passing
 /// `gate` at the time `now`. Nothing, where it may.
@@ -28,6 +29,9 @@ pub fn closed(gate: &Gate, facts: &Facts, source: Option<&Environment>, digest: 
             Act::Verified { result, place, .. } if source.is_none_or(|source| place.is(source)) => Some(*result),
             _ => None,
         });
+        // Whoever comes by another way has not passed what failed elsewhere.
+        let elsewhere = failed_in(&about).filter(|name| *name != place);
+        reasons.extend(elsewhere.map(|name| format!("its tests in {name} failed")));
         match last {
             Some(Outcome::Pass) => {}
             Some(Outcome::Fail) => reasons.push(format!("its tests in {place} failed")),
@@ -39,8 +43,11 @@ pub fn closed(gate: &Gate, facts: &Facts, source: Option<&Environment>, digest: 
         let seen = source.and_then(|source| facts.seen_since(source, digest));
         match seen.map(|record| now.duration_since(record.time)) {
             Some(age) if age >= soak => {}
+            Some(age) if age < -CLOCKS_DIFFER => reasons.push(format!(
+                "by the ledger it will have got into {place} in the future: the clock of this machine is wrong, or that of another \
+                 one was"
+            )),
             Some(age) => {
-                // By a clock that is behind the other's it will have got there.
                 let age = SignedDuration::from_secs(age.as_secs().max(0));
                 reasons.push(format!("it has been in {place} for {age:#}, and {soak:#} are asked for"));
             }
@@ -66,6 +73,16 @@ pub fn rejection(facts: &Facts, digest: &str) -> Option<String> {
         _ => None,
     });
     last.into_iter().next().flatten()
+}
+
+/// An environment in which the last tests of an image, of which `about` is said, failed.
+fn failed_in<'a>(about: &[&'a Record]) -> Option<&'a str> {
+    let results = about.iter().filter_map(|record| match &record.act {
+        Act::Verified { result, place, .. } => Some((place.image.as_str(), (place.environment.as_str(), *result))),
+        _ => None,
+    });
+    let last: BTreeMap<&str, (&str, Outcome)> = results.collect();
+    last.into_values().find(|(_, result)| *result == Outcome::Fail).map(|(name, _)| name)
 }
 
 /// The image that a record is an opinion of.
@@ -127,6 +144,14 @@ mod tests {
         let (pass, fail) = (verified("preprod", Outcome::Pass), verified("preprod", Outcome::Fail));
         assert_eq!(reasons(&gate, Vec::new()), ["it was not verified in preprod"]);
         assert_eq!(reasons(&gate, vec![verified("qa", Outcome::Pass)]), ["it was not verified in preprod"]);
+        let by_another_way = reasons(&gate, vec![verified("qa", Outcome::Fail), pass.clone()]);
+        assert_eq!(by_another_way, ["its tests in qa failed"]);
+        let from_outside = |records| closed(&gate, &Facts::new(records), None, "d", Timestamp::now());
+        assert_eq!(from_outside(vec![verified("qa", Outcome::Fail), pass.clone()]), ["its tests in qa failed"]);
+        assert_eq!(
+            from_outside(vec![verified("qa", Outcome::Fail), pass.clone(), verified("qa", Outcome::Pass)]),
+            [""; 0]
+        );
         assert_eq!(reasons(&gate, vec![fail.clone(), pass.clone()]), [""; 0]);
         assert_eq!(reasons(&gate, vec![pass, fail]), ["its tests in preprod failed"]);
     }
@@ -150,6 +175,7 @@ mod tests {
             replaced: None,
             version_tag: None,
             holds: None,
+            removed: Vec::new(),
         };
         let arrival = record("ci", Act::Promoted(moved));
         let facts = Facts::new(vec![arrival.clone()]);
@@ -163,7 +189,7 @@ mod tests {
         assert_eq!(outside, ["it comes from outside, and 1h in another environment are asked for"]);
         // Where the clock of this machine is behind.
         let future = closed(&gate, &facts, Some(&environment("preprod")), "d", after(-7200));
-        assert_eq!(future, ["it has been in preprod for 0s, and 1h are asked for"]);
+        assert!(future[0].contains("the clock of this machine is wrong"), "{future:?}");
     }
 
     #[test]

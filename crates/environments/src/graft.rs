@@ -52,7 +52,7 @@ struct Layer {
 /// # Errors
 /// Why that cannot be.
 pub(crate) fn graft(target: &Image, source: &Image) -> Result<Graft, String> {
-    if target.index.is_some() || source.index.is_some() {
+    if !target.platforms.is_empty() || !source.platforms.is_empty() {
         return Err("an image is for several platforms, and hotfixes are propagated to one at a time".to_owned());
     }
     let (Some(holds), Some(brings)) = (target.holding(), source.holding()) else {

@@ -50,6 +50,10 @@ impl Status {
                             span { "✓ solved" }
                         }
                     }
+                    @if !self.notes.is_empty() {
+                        h2 { "To be known" }
+                        ul { @for line in &self.notes { li { (line) } } }
+                    }
                     @if !self.drift.is_empty() {
                         h2 { "Not as it should be" }
                         ul .drift { @for line in &self.drift { li { (line) } } }

@@ -25,8 +25,8 @@ pub struct Image {
     pub manifest: Value,
     /// Its configuration.
     pub configuration: Value,
-    /// What the tag names, where that is an index.
-    pub index: Option<Value>,
+    /// The images for each platform of an index, with its name, by their configurations; none where the tag names an image.
+    pub platforms: Vec<(String, Value)>,
 }
 
 impl Image {
@@ -35,9 +35,40 @@ impl Image {
         labels_in(&self.configuration)
     }
 
-    /// What it holds, where its labels are ours.
+    /// What it holds, where its labels are ours, and the same for each platform.
     pub fn holding(&self) -> Option<Holding> {
-        Holding::in_labels(&self.labels())
+        let first = Holding::in_labels(&self.labels());
+        let is_same = |(_, configuration): &(String, Value)| Holding::in_labels(&labels_in(configuration)) == first;
+        first.clone().filter(|_| self.platforms.iter().all(is_same))
+    }
+
+    /// Of each platform.
+    pub fn configurations(&self) -> impl Iterator<Item = &Value> {
+        let alone = self.platforms.is_empty().then_some(&self.configuration);
+        alone.into_iter().chain(self.platforms.iter().map(|(_, configuration)| configuration))
+    }
+
+    /// `linux/amd64` for each platform.
+    pub fn platform_names(&self) -> Vec<String> {
+        let text = |configuration: &Value, key: &str| configuration[key].as_str().unwrap_or_default().to_owned();
+        let name = |configuration| format!("{}/{}", text(configuration, "os"), text(configuration, "architecture"));
+        self.configurations().map(name).collect()
+    }
+
+    /// What its platforms hold, where that is not the same for each.
+    pub fn contradiction(&self) -> Option<String> {
+        let version = |configuration| {
+            let holding = Holding::in_labels(&labels_in(configuration));
+            holding.map_or_else(|| "something unknown".to_owned(), |holding| holding.image_version())
+        };
+        let holdings = self.platforms.iter().map(|(name, configuration)| (name, version(configuration)));
+        let holdings: Vec<(&String, String)> = holdings.collect();
+        let first = holdings.first()?;
+        let other = holdings.iter().find(|holding| holding.1 != first.1)?;
+        Some(format!(
+            "it does not hold the same for each platform: {} has {}, {} has {}",
+            first.0, first.1, other.0, other.1
+        ))
     }
 }
 
@@ -61,32 +92,22 @@ impl Images {
         let repository = open(reference, Access::Pull, &[], "look at").await?;
         let Some((digest, top)) = self.top(&repository, reference).await? else { return Ok(None) };
         let top: Value = parsed(reference, &top)?;
-        let first = for_linux(&top).next().map(|first| digest_in(first).to_owned());
-        let (manifest, index) = match first {
-            Some(first) => (parsed(reference, &self.manifest(&repository, &first).await?)?, Some(top)),
-            None => (top, None),
-        };
-        let configuration = self.configuration(&repository, &manifest).await?;
-        Ok(Some(Image { digest, manifest, configuration, index }))
-    }
-
-    /// The images for each platform of Linux, with its name; `image` alone where it is for one.
-    ///
-    /// # Errors
-    /// As [`Images::look`].
-    pub async fn platforms(&self, reference: &ImageRef, image: &Image) -> Result<Vec<(String, Image)>> {
-        let Some(index) = &image.index else { return Ok(vec![(String::new(), image.clone())]) };
-        let repository = open(reference, Access::Pull, &[], "look at").await?;
+        if top.get("manifests").is_none() {
+            let configuration = self.configuration(&repository, &top).await?;
+            return Ok(Some(Image { digest, manifest: top, configuration, platforms: Vec::new() }));
+        }
         let mut images = Vec::new();
-        for entry in for_linux(index) {
+        for entry in for_linux(&top) {
             let manifest = parsed(reference, &self.manifest(&repository, digest_in(entry)).await?)?;
             let configuration = self.configuration(&repository, &manifest).await?;
             let platform = ["os", "architecture", "variant"].map(|key| entry["platform"][key].as_str());
-            let digest = digest_in(entry).to_owned();
-            let platform = platform.into_iter().flatten().collect::<Vec<_>>().join("/");
-            images.push((platform, Image { digest, manifest, configuration, index: None }));
+            images.push((platform.into_iter().flatten().collect::<Vec<_>>().join("/"), manifest, configuration));
         }
-        Ok(images)
+        let Some((_, manifest, configuration)) = images.first().cloned() else {
+            return Err(no_image(reference, "there is none for Linux in its index"));
+        };
+        let platforms = images.into_iter().map(|(name, _, configuration)| (name, configuration)).collect();
+        Ok(Some(Image { digest, manifest, configuration, platforms }))
     }
 
     async fn configuration(&self, repository: &Repository, manifest: &Value) -> Result<Value> {
@@ -154,4 +175,10 @@ fn no_image(reference: &ImageRef, reason: &str) -> Error {
         message: format!("{reference} is no image: {reason}"),
         hint: "give the tag of an image that hotfix made, or of the vendor's".to_owned(),
     }
+}
+
+/// Whether `digest` is meant by `said`: it, or its beginning, with or without `sha256:`.
+pub(crate) fn is_called(digest: &str, said: &str) -> bool {
+    let plain = |text: &str| text.strip_prefix("sha256:").unwrap_or(text).to_owned();
+    plain(digest).starts_with(&plain(said))
 }

@@ -108,6 +108,20 @@ impl Holding {
         (is_in_order && is_plain(&holding.product) && is_plain(&holding.version)).then_some(holding)
     }
 
+    /// Whether it is a later version, or at a later level of the same one.
+    pub fn is_later_than(&self, other: &Self) -> bool {
+        let order = |holding: &Self| {
+            let parts = holding.version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
+            (parts.collect::<Vec<_>>(), holding.update_level)
+        };
+        order(self) > order(other)
+    }
+
+    /// Whether the hotfix is applied, by its name.
+    pub fn has(&self, hotfix: &HotfixId) -> bool {
+        self.applied.iter().any(|applied| self.id(applied.number) == *hotfix)
+    }
+
     /// The name of the hotfix with this number.
     pub fn id(&self, number: u32) -> HotfixId {
         HotfixId { product: self.product.clone(), version: self.version.clone(), level: self.update_level, number }

@@ -7,6 +7,7 @@ pub mod error;
 pub mod facts;
 pub mod gates;
 mod graft;
+mod holding;
 pub mod hotfix_id;
 mod html;
 pub mod images;

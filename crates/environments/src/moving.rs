@@ -21,6 +21,27 @@ pub(crate) struct Target<'a> {
     repository: Repository,
 }
 
+/// An image that is nowhere yet, and has its digest already.
+#[derive(Debug)]
+pub(crate) struct SealedImage {
+    configuration: Bytes,
+    layers: Vec<Value>,
+    pub(crate) manifest: RawManifest,
+}
+
+impl SealedImage {
+    /// Of a manifest that lacks the digest and the size of its configuration.
+    pub(crate) fn new(configuration: Bytes, mut manifest: Value) -> Self {
+        manifest["config"]["size"] = configuration.len().into();
+        manifest["config"]["digest"] = digest_of(&configuration).into();
+        let layers = manifest["layers"].as_array().cloned().unwrap_or_default();
+        let media_type = manifest["mediaType"].as_str().unwrap_or(MANIFEST_TYPE).to_owned();
+        let bytes = Bytes::from(manifest.to_string());
+        let digest = digest_of(&bytes);
+        Self { configuration, layers, manifest: RawManifest { bytes, media_type, digest } }
+    }
+}
+
 impl<'a> Target<'a> {
     /// Images can come from `source` as well, where that is in the same registry.
     pub(crate) async fn open(environment: &'a Environment, source: &ImageRef) -> Result<Self> {
@@ -56,27 +77,18 @@ impl<'a> Target<'a> {
     }
 
     /// Puts an image here whose layers are here or in the repository of `source`; no tag is touched.
-    pub(crate) async fn put_image(
-        &self,
-        source: &ImageRef,
-        configuration: Bytes,
-        mut manifest: Value,
-    ) -> Result<RawManifest> {
+    pub(crate) async fn put_image(&self, source: &ImageRef, image: SealedImage) -> Result<RawManifest> {
+        let SealedImage { configuration, layers, manifest } = image;
         let from = open(source, Access::Pull, &[], "use").await?;
-        for layer in manifest["layers"].as_array().into_iter().flatten() {
+        for layer in &layers {
             let (digest, size) =
                 (layer["digest"].as_str().unwrap_or_default(), layer["size"].as_u64().unwrap_or_default());
             copy_blob(&from, &self.repository, digest, size).await.map_err(self.failed("put a layer into"))?;
         }
-        manifest["config"]["size"] = configuration.len().into();
-        let digest = self.repository.put_small_blob(configuration).await.map_err(self.failed("put an image into"))?;
-        manifest["config"]["digest"] = digest.into();
-        let kind = manifest["mediaType"].as_str().unwrap_or(MANIFEST_TYPE).to_owned();
-        let bytes = Bytes::from(manifest.to_string());
-        let digest = digest_of(&bytes);
-        let put = self.repository.put_manifest(&digest, &kind, bytes.clone()).await;
+        self.repository.put_small_blob(configuration).await.map_err(self.failed("put an image into"))?;
+        let put = self.repository.put_manifest(&manifest.digest, &manifest.media_type, manifest.bytes.clone()).await;
         put.map_err(self.failed("put an image into"))?;
-        Ok(RawManifest { bytes, media_type: kind, digest })
+        Ok(manifest)
     }
 
     /// Lets a tag of this repository name the image.
@@ -85,7 +97,7 @@ impl<'a> Target<'a> {
         put.map_err(self.failed("tag an image of"))?;
         match self.digest(tag).await? {
             Some(digest) if digest == manifest.digest => Ok(()),
-            other => Err(Error::Input {
+            other => Err(Error::Condition {
                 message: format!(
                     "{}:{tag} was set to {}, and is {} now",
                     self.environment.image.name(),

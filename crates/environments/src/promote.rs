@@ -3,10 +3,11 @@
 use hotfix_docker::reference::ImageRef;
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::facts::Facts;
 use crate::gates;
+use crate::holding::holding_of;
+use crate::hotfix_id::HotfixId;
 use crate::images::Image;
 use crate::labels::{Holding, Product};
 use crate::ledger::{Actor, Kind, Move, Place};
@@ -58,6 +59,8 @@ pub struct Promoted {
     pub version: String,
     /// The version that the environment ran before.
     pub version_before: Option<String>,
+    /// Hotfixes that go, as was allowed.
+    pub removed: Vec<HotfixId>,
 }
 
 /// What became of it.
@@ -81,13 +84,9 @@ impl World {
     /// [`Error::Condition`] where a gate is closed, hotfixes would go, it is another product, or the tag names another
     /// image; [`Error::Input`] where there is no image; [`Error::Registry`].
     pub async fn promote(&self, asked: &Promotion<'_>, actor: Actor, dry_run: bool) -> Result<Promoted> {
-        let (reference, name, source) = match asked.from {
-            From::Environment(environment) => (&environment.image, environment.name.clone(), Some(environment)),
-            From::Image(reference) => (reference, reference.to_string(), None),
-        };
-        if let From::Environment(environment) = asked.from
-            && environment.name == asked.to.name
-        {
+        let asked = &Promotion { from: self.as_environment(asked.from), ..asked.clone() };
+        let Origin { reference, name, source } = Origin::of(asked.from);
+        if source.is_some_and(|source| source.name == asked.to.name) {
             return Err(condition(format!("{name} is where it comes from and where it goes"), "give two environments"));
         }
         let image = match asked.from {
@@ -95,20 +94,18 @@ impl World {
             From::Image(reference) => self.image(reference).await?,
         };
         let before = self.look(&asked.to.image).await?;
-        let facts = self.facts().await?;
-        let holding = self.holding(reference, &image, &facts).await?;
-        check(asked, &image, &holding, before.as_ref(), &facts)?;
-        let reasons = gates::closed(&asked.to.gate, &facts, source, &image.digest, Timestamp::now());
         let replaced = before.as_ref().map(|before| before.digest.clone());
         let is_there = replaced.as_ref() == Some(&image.digest);
-        if !reasons.is_empty() && !is_there {
-            let (version, digest) = (holding.image_version(), short(&image.digest));
-            let message =
-                format!("{version} ({digest}) of {name} may not get into {}: {}", asked.to.name, reasons.join("; "));
-            return Err(condition(
-                message,
-                "see 'hotfix env history'; 'hotfix env verify' and 'approve' record what is missing",
-            ));
+        let (facts, unfinished) = self.settle(asked.to, replaced.as_deref(), &actor, dry_run).await?;
+        let holding = holding_of(reference, source.is_none(), &image, &facts)?;
+        let known = match &before {
+            Some(before) => Some(before.clone()),
+            None => self.last_of(asked, &facts).await?,
+        };
+        let removed = check(asked, &image, &holding, known.as_ref(), &facts)?;
+        let check_gate = |facts: &Facts| check_gate(asked, &image, &holding, facts);
+        if !is_there {
+            check_gate(&facts)?;
         }
         let version_tag = asked.tag.map_or_else(|| holding.image_version(), str::to_owned);
         let target = Target::open(asked.to, reference).await?;
@@ -125,20 +122,14 @@ impl World {
                 .as_ref()
                 .and_then(|before| facts.holding_of(before))
                 .map(|holding| holding.image_version()),
+            removed: removed.clone(),
         };
         if is_there {
-            let there = (asked.to, image.digest.as_str());
-            let is_finished = !dry_run && self.finish(Kind::Promoted, there, &facts, &actor).await?.is_some();
             if !is_tagged && !dry_run {
                 let manifest = target.fetch(reference, &image.digest).await?;
                 target.tag(&version_tag, &manifest).await?;
             }
-            let outcome = match (is_finished, is_tagged) {
-                (true, _) => Outcome::Done,
-                (false, true) => Outcome::Unchanged,
-                (false, false) => Outcome::Tagged,
-            };
-            return Ok(Promoted { outcome, ..promoted });
+            return Ok(promoted.of_what_is_there(unfinished, is_tagged, dry_run));
         }
         if dry_run {
             return Ok(promoted);
@@ -153,46 +144,39 @@ impl World {
             version_tag: Some(version_tag),
             // Later nobody but the ledger knows.
             holds: image.holding().is_none().then(|| Product::of(&holding)),
+            removed,
         };
-        self.deploy(&target, &manifest, (Kind::Promoted, moved), &actor).await?;
+        self.deploy(&target, &manifest, (Kind::Promoted, moved), &actor, check_gate).await?;
         promoted.outcome = Outcome::Done;
         Ok(promoted)
     }
-}
 
-impl World {
-    /// What an image holds, for whichever platform: as its labels say, else as was written down, else, for the vendor's, as its
-    /// `WSO2_SERVER_HOME` and its tag say.
-    async fn holding(&self, reference: &ImageRef, image: &Image, facts: &Facts) -> Result<Holding> {
-        let said = facts.said_to_hold(&image.digest);
-        let mut found: Option<(String, Holding)> = None;
-        for (platform, one) in self.platforms(reference, image).await? {
-            let holding = one.holding().or_else(|| said.clone());
-            let holding = holding.or_else(|| vendors(reference.tag(), &one.configuration));
-            let holding = holding.ok_or_else(|| Error::Input {
-                message: format!("{reference} does not say which product and update level it holds"),
-                hint: "give an image that hotfix made, or the vendor's by a tag that says its level, such as 4.1.0.20"
-                    .to_owned(),
-            })?;
-            match &found {
-                Some((other, first)) if *first != holding => {
-                    let (one, two) = (first.image_version(), holding.image_version());
-                    let message = format!(
-                        "{reference} does not hold the same for each platform: {other} has {one}, {platform} has {two}"
-                    );
-                    return Err(condition(
-                        message,
-                        "make the images for its platforms from the same pack and hotfixes",
-                    ));
-                }
-                Some(_) => {}
-                None => found = Some((platform, holding)),
+    /// An image that is called by what an environment runs comes from that environment, with all that was said there.
+    fn as_environment<'a>(&'a self, from: From<'a>) -> From<'a> {
+        match from {
+            From::Image(reference) => {
+                let environment = self.environments.all().iter().find(|environment| environment.image == *reference);
+                environment.map_or(from, From::Environment)
             }
+            From::Environment(_) => from,
         }
-        found.map(|(_, holding)| holding).ok_or_else(|| Error::Input {
-            message: format!("{reference} has no image for Linux"),
-            hint: "give the tag of an image that hotfix made, or of the vendor's".to_owned(),
-        })
+    }
+
+    /// What the environment ran last, by the ledger, where its tag is gone.
+    async fn last_of(&self, asked: &Promotion<'_>, facts: &Facts) -> Result<Option<Image>> {
+        let Some(digest) = facts.last_digest(asked.to) else { return Ok(None) };
+        let name = format!("{}@{digest}", asked.to.image.name());
+        let reference: ImageRef = name.parse().map_err(Error::registry(format!("look at {name}")))?;
+        match self.look(&reference).await? {
+            None if !asked.allow_removal => {
+                let message = format!(
+                    "which hotfixes {} had is not known: its tag is gone, and so is what it ran last, {digest}",
+                    asked.to.name
+                );
+                Err(condition(message, "if nothing there can be lost, give --allow-removal"))
+            }
+            image => Ok(image),
+        }
     }
 
     /// A tag that names another image keeps it; those of environments and of the ledger are none for versions.
@@ -220,68 +204,96 @@ impl World {
     }
 }
 
-/// Whether it is the same product, with all the hotfixes that are there.
-fn check(asked: &Promotion<'_>, image: &Image, holding: &Holding, before: Option<&Image>, facts: &Facts) -> Result<()> {
-    let Some(before) = before else { return Ok(()) };
+impl Promoted {
+    /// Where the environment runs it already: finished by this, or only given its tag.
+    fn of_what_is_there(mut self, unfinished: Option<(Kind, Move)>, is_tagged: bool, dry_run: bool) -> Self {
+        let finished = unfinished.filter(|(kind, _)| *kind == Kind::Promoted);
+        self.outcome = match (&finished, is_tagged) {
+            (Some(_), _) => Outcome::Done,
+            (None, true) => Outcome::Unchanged,
+            (None, false) if dry_run => Outcome::Possible,
+            (None, false) => Outcome::Tagged,
+        };
+        if let Some((_, moved)) = finished {
+            (self.replaced, self.version_before) = (moved.replaced, None);
+        }
+        self
+    }
+}
+
+/// Where an image comes from, by its names.
+struct Origin<'a> {
+    reference: &'a ImageRef,
+    name: String,
+    source: Option<&'a Environment>,
+}
+
+impl<'a> Origin<'a> {
+    fn of(from: From<'a>) -> Self {
+        match from {
+            From::Environment(environment) => {
+                Self { reference: &environment.image, name: environment.name.clone(), source: Some(environment) }
+            }
+            From::Image(reference) => Self { reference, name: reference.to_string(), source: None },
+        }
+    }
+}
+
+fn check_gate(asked: &Promotion<'_>, image: &Image, holding: &Holding, facts: &Facts) -> Result<()> {
+    let Origin { name, source, .. } = Origin::of(asked.from);
+    let reasons = gates::closed(&asked.to.gate, facts, source, &image.digest, Timestamp::now());
+    if reasons.is_empty() {
+        return Ok(());
+    }
+    let (version, digest) = (holding.image_version(), short(&image.digest));
+    let message = format!("{version} ({digest}) of {name} may not get into {}: {}", asked.to.name, reasons.join("; "));
+    Err(condition(message, "see 'hotfix env history'; 'hotfix env verify' and 'approve' record what is missing"))
+}
+
+/// Whether it is the same product, with everything that is there; else, with `--allow-removal`, the hotfixes that go.
+fn check(
+    asked: &Promotion<'_>,
+    image: &Image,
+    holding: &Holding,
+    before: Option<&Image>,
+    facts: &Facts,
+) -> Result<Vec<HotfixId>> {
+    let Some(before) = before else { return Ok(Vec::new()) };
+    let to = &asked.to.name;
     let Some(there) = facts.holding_of(before) else {
         if asked.allow_removal {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let message =
-            format!("which hotfixes {} has is not known: its image {} does not say", asked.to.name, before.digest);
+        let why = before.contradiction().unwrap_or_else(|| format!("its image {} does not say", before.digest));
+        let message = format!("which hotfixes {to} has is not known: {why}");
         return Err(condition(message, "if nothing there can be lost, give --allow-removal"));
     };
     if there.product != holding.product {
-        let message = format!("{} runs {}, and {} is {}", asked.to.name, there.product, image.digest, holding.product);
+        let message = format!("{to} runs {}, and {} is {}", there.product, image.digest, holding.product);
         return Err(condition(message, "an environment is of one product; give another --to"));
     }
     let lost = Status::lost(&there, holding, facts);
-    if lost.is_empty() || asked.allow_removal {
-        return Ok(());
+    if asked.allow_removal {
+        return Ok(lost);
     }
-    let lost: Vec<String> = lost.iter().map(ToString::to_string).collect();
-    let message = format!("{} would lose {}", asked.to.name, lost.join(", "));
-    let hint = "apply them to the image first; say which update level holds them (hotfix env fixed-in); or give --allow-removal";
-    Err(condition(message, hint))
-}
-
-/// The vendor's images have the product where the variable says, and the level in their tags.
-fn vendors(tag: Option<&str>, configuration: &Value) -> Option<Holding> {
-    let variables = configuration.pointer("/config/Env")?.as_array()?;
-    let home = variables.iter().filter_map(Value::as_str).find_map(|text| text.strip_prefix("WSO2_SERVER_HOME="))?;
-    let (product, version) = home.trim_end_matches('/').rsplit('/').next()?.rsplit_once('-')?;
-    let level = tag?.strip_prefix(version)?.strip_prefix('.')?.split('-').next()?;
-    // The level 0 of a tag floats, so it says nothing.
-    let update_level = level.parse().ok().filter(|level| *level > 0)?;
-    Some(Holding {
-        product: product.to_owned(),
-        version: version.to_owned(),
-        update_level,
-        pack_sha256: String::new(),
-        applied: Vec::new(),
-    })
+    if !lost.is_empty() {
+        let lost: Vec<String> = lost.iter().map(ToString::to_string).collect();
+        let message = format!("{to} would lose {}", lost.join(", "));
+        let hint = "apply them to the image first; say which update level holds them (hotfix env fixed-in); or give --allow-removal";
+        return Err(condition(message, hint));
+    }
+    if there.is_later_than(holding) {
+        let message = format!("{to} would go back from {} to {}", there.image_version(), holding.image_version());
+        return Err(condition(message, "its fixes since would be lost: give --allow-removal if that is meant"));
+    }
+    let platforms = image.platform_names();
+    if let Some(gone) = before.platform_names().into_iter().find(|name| !platforms.contains(name)) {
+        let message = format!("{to} would lose the image for {gone}: this one is for {}", platforms.join(", "));
+        return Err(condition(message, "promote an image for all of its platforms, or give --allow-removal"));
+    }
+    Ok(Vec::new())
 }
 
 fn condition(message: impl Into<String>, hint: &str) -> Error {
     Error::Condition { message: message.into(), hint: hint.to_owned() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_vendors_images_say_what_they_hold() {
-        let configuration =
-            serde_json::json!({ "config": { "Env": ["A=b", "WSO2_SERVER_HOME=/home/wso2carbon/wso2is-km-5.10.0"] } });
-        let said =
-            |tag| vendors(Some(tag), &configuration).map(|holding| (holding.product.clone(), holding.image_version()));
-        let expected = Some(("wso2is-km".to_owned(), "5.10.0.7".to_owned()));
-        assert_eq!(said("5.10.0.7"), expected);
-        assert_eq!(said("5.10.0.7-alpine"), expected);
-        for tag in ["5.10.0.0", "5.10.0", "latest", "5.10.01.7"] {
-            assert_eq!(said(tag), None, "{tag}");
-        }
-        assert_eq!(vendors(Some("5.10.0.7"), &serde_json::json!({})), None);
-    }
 }

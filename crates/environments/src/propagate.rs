@@ -11,8 +11,9 @@ use crate::hotfix_id::HotfixId;
 use crate::images::Image;
 use crate::labels::Holding;
 use crate::ledger::{Actor, Kind, Move, Place};
-use crate::moving::Target;
+use crate::moving::{SealedImage, Target};
 use crate::settings::Environment;
+use crate::show::short;
 use crate::status::Status;
 use crate::world::World;
 use crate::{Error, Result};
@@ -53,15 +54,22 @@ pub enum Outcome {
     Unchanged,
     /// They cannot be put there; why, and what to do.
     Impossible(String),
+    /// It was tried, and went wrong.
+    Failed(String),
 }
 
 impl World {
-    /// Puts hotfixes on what other environments run, or with `dry_run` says what would be done.
+    /// Puts hotfixes on what other environments run, or with `dry_run` says what would be done; and what went wrong with those where
+    /// something did, which is no failure of the others.
     ///
     /// # Errors
-    /// [`Error::Condition`] where there are no hotfixes to propagate; [`Error::Input`]; [`Error::Registry`]. What is not possible in one
-    /// environment is no failure of the others.
-    pub async fn propagate(&self, asked: &Propagation<'_>, actor: &Actor, dry_run: bool) -> Result<Vec<Propagated>> {
+    /// [`Error::Condition`] where there are no hotfixes to propagate; [`Error::Input`]; [`Error::Registry`].
+    pub async fn propagate(
+        &self,
+        asked: &Propagation<'_>,
+        actor: &Actor,
+        dry_run: bool,
+    ) -> Result<(Vec<Propagated>, Vec<Error>)> {
         let before = self.environments.before(asked.from);
         if let Some(other) = asked.to.iter().find(|to| before.iter().all(|earlier| earlier.name != to.name)) {
             return Err(Error::Setting {
@@ -70,6 +78,11 @@ impl World {
                 hint: "hotfixes are propagated backwards; forwards goes 'hotfix env promote', with its gates"
                     .to_owned(),
             });
+        }
+        if let Some(production) = asked.to.iter().find(|to| to.is_production) {
+            let message = format!("{} is production, and hotfixes are not propagated into it", production.name);
+            let hint = "promote an image to it, by its gate: hotfix env promote".to_owned();
+            return Err(Error::Condition { message, hint });
         }
         let newest = self.image_of(asked.from).await?;
         let Some(all) = newest.holding().filter(|holding| !holding.applied.is_empty()) else {
@@ -82,12 +95,16 @@ impl World {
             let message = format!("the hotfixes of {} may not go anywhere: {rejection}", asked.from.name);
             return Err(Error::Condition { message, hint: "'hotfix env approve' takes that back".to_owned() });
         }
-        let mut done = Vec::new();
+        let (mut done, mut problems) = (Vec::new(), Vec::new());
         for environment in &asked.to {
             let way = Way { world: self, from: asked.from, source: &source, image: &image, actor, dry_run };
-            done.push(way.go(environment, &facts).await?);
+            done.push(way.go(environment).await.unwrap_or_else(|problem| {
+                let outcome = Outcome::Failed(problem.chain().join(": "));
+                problems.push(problem);
+                Propagated { environment: environment.name.clone(), outcome, hotfixes: Vec::new(), digest: None }
+            }));
         }
-        Ok(done)
+        Ok((done, problems))
     }
 
     /// The image with the first hotfixes only, as its version's tag beside the newest says.
@@ -112,9 +129,15 @@ impl World {
             Some(tag) => self.look(&tag).await?.map(|image| (tag, image)),
             None => None,
         };
-        found.filter(|(_, image)| image.holding().as_ref() == Some(&wanted)).ok_or_else(|| {
-            refused(format!("there is no image with the first {through} hotfixes of {}: {name}", asked.from.name))
-        })
+        let is_wanted = |image: &Image| image.holding().as_ref() == Some(&wanted);
+        match found {
+            Some((tag, image)) if is_wanted(&image) => Ok((tag, image)),
+            found => {
+                let is_there = if found.is_some() { " is another one" } else { " is not there" };
+                let what = format!("there is no image with the first {through} hotfixes of {}", asked.from.name);
+                Err(refused(format!("{what}: {name}{is_there}")))
+            }
+        }
     }
 }
 
@@ -129,7 +152,7 @@ struct Way<'a> {
 }
 
 impl Way<'_> {
-    async fn go(&self, environment: &Environment, facts: &Facts) -> Result<Propagated> {
+    async fn go(&self, environment: &Environment) -> Result<Propagated> {
         let ended = |outcome, hotfixes, digest| {
             Ok(Propagated { environment: environment.name.clone(), outcome, hotfixes, digest })
         };
@@ -142,11 +165,11 @@ impl Way<'_> {
             let reason = "its image was not made by hotfix; make one with 'hotfix apply'".to_owned();
             return ended(Outcome::Impossible(reason), Vec::new(), Some(there.digest));
         };
-        let lacking = Status::lost(&brings, &holds, facts);
+        let settled = self.world.settle(environment, Some(&there.digest), self.actor, self.dry_run).await?;
+        let (facts, unfinished) = settled;
+        let lacking = Status::lost(&brings, &holds, &facts);
         if lacking.is_empty() {
-            let now = (environment, there.digest.as_str());
-            let is_finished =
-                !self.dry_run && self.world.finish(Kind::Propagated, now, facts, self.actor).await?.is_some();
+            let is_finished = matches!(unfinished, Some((Kind::Propagated, _)));
             let outcome = if is_finished { Outcome::Done } else { Outcome::Unchanged };
             return ended(outcome, lacking, Some(there.digest));
         }
@@ -155,15 +178,25 @@ impl Way<'_> {
             Ok(grafted) => grafted,
             Err(reason) => return ended(Outcome::Impossible(reason), lacking, Some(there.digest)),
         };
+        let sealed = match grafted {
+            Graft::TheOther => None,
+            Graft::New { configuration, manifest } => {
+                Some(SealedImage::new(Bytes::from(configuration.to_string()), manifest))
+            }
+        };
+        let digest = sealed.as_ref().map_or(&self.image.digest, |sealed| &sealed.manifest.digest).clone();
+        // The same hotfixes on the same image are the same image again.
+        if let Some(rejection) = rejection(&facts, &digest) {
+            let reason = format!("its image with them, {}, may not come back: {rejection}", short(&digest));
+            return ended(Outcome::Impossible(reason), lacking, Some(there.digest));
+        }
         if self.dry_run {
             return ended(Outcome::Possible, lacking, None);
         }
         let target = Target::open(environment, self.source).await?;
-        let manifest = match grafted {
-            Graft::TheOther => target.fetch(self.source, &self.image.digest).await?,
-            Graft::New { configuration, manifest } => {
-                target.put_image(self.source, Bytes::from(configuration.to_string()), manifest).await?
-            }
+        let manifest = match sealed {
+            None => target.fetch(self.source, &self.image.digest).await?,
+            Some(sealed) => target.put_image(self.source, sealed).await?,
         };
         let moved = Move {
             place: Place::of(environment),
@@ -172,9 +205,22 @@ impl Way<'_> {
             replaced: Some(there.digest),
             version_tag: None,
             holds: None,
+            removed: Vec::new(),
         };
-        self.world.deploy(&target, &manifest, (Kind::Propagated, moved), self.actor).await?;
+        let check = |facts: &Facts| self.check(&digest, facts);
+        self.world.deploy(&target, &manifest, (Kind::Propagated, moved), self.actor, check).await?;
         ended(Outcome::Done, lacking, Some(manifest.digest))
+    }
+
+    /// Neither where they come from nor what is made of them was rejected.
+    fn check(&self, digest: &str, facts: &Facts) -> Result<()> {
+        match rejection(facts, &self.image.digest).or_else(|| rejection(facts, digest)) {
+            None => Ok(()),
+            Some(rejection) => Err(Error::Condition {
+                message: format!("the hotfixes of {} may not go anywhere: {rejection}", self.from.name),
+                hint: "'hotfix env approve' takes that back".to_owned(),
+            }),
+        }
     }
 }
 

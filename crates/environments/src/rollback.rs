@@ -6,9 +6,12 @@ use serde::Serialize;
 
 use crate::facts::Facts;
 use crate::gates::rejection;
+use crate::hotfix_id::HotfixId;
+use crate::images::is_called;
 use crate::ledger::{Act, Actor, Kind, Move, Outcome, Place, Record};
 use crate::moving::Target;
 use crate::settings::Environment;
+use crate::status::Status;
 use crate::world::World;
 use crate::{Error, Result};
 
@@ -21,6 +24,10 @@ pub struct RolledBack {
     pub digest: String,
     /// What it ran before.
     pub replaced: String,
+    /// The version that it runs afterwards, where it is known.
+    pub version: Option<String>,
+    /// Hotfixes that go with what it ran before.
+    pub removed: Vec<HotfixId>,
     /// Whether it only would be done.
     pub dry_run: bool,
 }
@@ -39,11 +46,25 @@ impl World {
         actor: Actor,
         dry_run: bool,
     ) -> Result<RolledBack> {
-        let now = self.image_of(environment).await?.digest;
-        let facts = self.facts().await?;
-        if !dry_run && let Some(moved) = self.finish(Kind::RolledBack, (environment, &now), &facts, &actor).await? {
-            let replaced = moved.replaced.unwrap_or_default();
-            return Ok(RolledBack { environment: environment.name.clone(), digest: now, replaced, dry_run });
+        let there = self.image_of(environment).await?;
+        let now = there.digest.clone();
+        let (facts, unfinished) = self.settle(environment, Some(&now), &actor, dry_run).await?;
+        let mut rolled_back = RolledBack {
+            environment: environment.name.clone(),
+            digest: now.clone(),
+            replaced: now.clone(),
+            version: None,
+            removed: Vec::new(),
+            dry_run,
+        };
+        if let Some((Kind::RolledBack, moved)) = unfinished {
+            let is_wanted = match to {
+                Some(to) => is_called(&now, to),
+                None => may_come_back(&facts, &now).is_ok(),
+            };
+            if is_wanted {
+                return Ok(RolledBack { replaced: moved.replaced.unwrap_or_default(), ..rolled_back });
+            }
         }
         let digest = choose(&facts, environment, to, &now)?;
         let target = Target::open(environment, &environment.image).await?;
@@ -53,26 +74,49 @@ impl World {
                 hint: "give --to with another digest of 'hotfix env history'".to_owned(),
             });
         };
-        let rolled_back = RolledBack {
-            environment: environment.name.clone(),
-            digest: digest.clone(),
-            replaced: now.clone(),
-            dry_run,
-        };
+        let name = format!("{}@{digest}", environment.image.name());
+        let next = self.image(&name.parse().map_err(Error::registry(format!("look at {name}")))?).await?;
+        let (before, after) = (facts.holding_of(&there), facts.holding_of(&next));
+        if let (Some(before), Some(after)) = (before, &after) {
+            rolled_back.removed = Status::lost(&before, after, &facts);
+        }
+        rolled_back.version = after.map(|after| after.image_version());
+        rolled_back.digest = digest.clone();
         if dry_run {
             return Ok(rolled_back);
         }
         let moved = Move {
             place: Place::of(environment),
             from: None,
-            digest,
+            digest: digest.clone(),
             replaced: Some(now),
             version_tag: None,
             holds: None,
+            removed: rolled_back.removed.clone(),
         };
-        self.deploy(&target, &manifest, (Kind::RolledBack, moved), &actor).await?;
+        let check = |facts: &Facts| may_come_back(facts, &digest);
+        self.deploy(&target, &manifest, (Kind::RolledBack, moved), &actor, check).await?;
         Ok(rolled_back)
     }
+}
+
+/// Whether an image was verified, and not rejected.
+fn may_come_back(facts: &Facts, digest: &str) -> Result<()> {
+    let last = facts.records().iter().rev().find_map(|record| match &record.act {
+        Act::Verified { digest: verified, result, .. } if verified == digest => Some(*result),
+        _ => None,
+    });
+    match (last, rejection(facts, digest)) {
+        (_, Some(rejection)) => Err(refused(format!("{digest} may not come back: {rejection}"))),
+        (Some(Outcome::Pass), None) => Ok(()),
+        (Some(Outcome::Fail), None) => Err(refused(format!("{digest} may not come back: its tests failed"))),
+        (None, None) => Err(refused(format!("{digest} was never verified"))),
+    }
+}
+
+fn refused(message: String) -> Error {
+    let hint = "see 'hotfix env history --env …' for what it ran, and what was verified";
+    Error::Condition { message, hint: hint.to_owned() }
 }
 
 /// An image that the environment ran, that was verified and not rejected, and that is not what it runs now.
@@ -81,34 +125,19 @@ fn choose(facts: &Facts, environment: &Environment, to: Option<&str>, now: &str)
     let moves = records.iter().rev().filter(|record| record.is_of(environment)).filter_map(Record::moved);
     let ran: Vec<&str> =
         moves.flat_map(|moved| [Some(moved.digest.as_str()), moved.replaced.as_deref()]).flatten().collect();
-    let is_verified = |digest: &str| {
-        let of_it = records.iter().rev().find_map(|record| match &record.act {
-            Act::Verified { digest: verified, result, .. } if verified == digest => Some(*result),
-            _ => None,
-        });
-        of_it == Some(Outcome::Pass)
-    };
-    let refused = |message: String| Error::Condition {
-        message,
-        hint: "see 'hotfix env history --env …' for what it ran, and what was verified".to_owned(),
-    };
     let name = &environment.name;
-    match to {
-        Some(to) if !ran.contains(&to) => Err(refused(format!("{name} never ran {to}, as far as the ledger says"))),
-        Some(to) if to == now => Err(refused(format!("{name} runs {to} already"))),
-        Some(to) if !is_verified(to) => Err(refused(format!("{to} was never verified"))),
-        Some(to) => match rejection(facts, to) {
-            Some(rejection) => Err(refused(format!("{to} may not come back: {rejection}"))),
-            None => Ok(to.to_owned()),
-        },
-        None => {
-            let left = left_behind(records, environment);
-            let is_good = |digest: &&str| {
-                *digest != now && !left.contains(digest) && is_verified(digest) && rejection(facts, digest).is_none()
-            };
-            let found = ran.into_iter().find(is_good);
-            found.map(str::to_owned).ok_or_else(|| refused(format!("{name} ran no other image that was verified")))
-        }
+    let Some(to) = to else {
+        let left = left_behind(records, environment);
+        let is_good = |digest: &&str| *digest != now && !left.contains(digest) && may_come_back(facts, digest).is_ok();
+        let found = ran.into_iter().find(is_good);
+        return found.map(str::to_owned).ok_or_else(|| refused(format!("{name} ran no other image that was verified")));
+    };
+    let meant: BTreeSet<&str> = ran.into_iter().filter(|digest| is_called(digest, to)).collect();
+    match meant.into_iter().collect::<Vec<_>>().as_slice() {
+        [] => Err(refused(format!("{name} never ran {to}, as far as the ledger says"))),
+        [one] if *one == now => Err(refused(format!("{name} runs {one} already"))),
+        [one] => may_come_back(facts, one).map(|()| (*one).to_owned()),
+        [one, other, ..] => Err(refused(format!("{to} can mean {one} and {other}"))),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::compare::{Change, Comparison, Side};
+use crate::hotfix_id::HotfixId;
 use crate::ledger::{Act, Kind, Move, Outcome, Record};
 use crate::printable::printable;
 use crate::promote::{self, Promoted};
@@ -31,6 +32,7 @@ impl fmt::Display for Shown<'_> {
         for row in &status.environments {
             let version = match (&row.product, &row.version) {
                 (Some(product), Some(version)) => format!("{product} {version}{}", if row.unsolved { "+" } else { "" }),
+                _ if row.problem.is_some() && row.digest.is_some() => "(not the same for each platform)".to_owned(),
                 _ if row.problem.is_some() => "(cannot be read)".to_owned(),
                 _ if row.digest.is_some() => "(not made by hotfix)".to_owned(),
                 _ => "(nothing)".to_owned(),
@@ -66,6 +68,10 @@ impl fmt::Display for Shown<'_> {
         if !status.drift.is_empty() {
             writeln!(f, "\nnot as it should be:")?;
             status.drift.iter().try_for_each(|line| writeln!(f, "  {}", printable(line)))?;
+        }
+        if !status.notes.is_empty() {
+            writeln!(f, "\nto be known:")?;
+            status.notes.iter().try_for_each(|line| writeln!(f, "  {}", printable(line)))?;
         }
         Ok(())
     }
@@ -123,20 +129,26 @@ impl fmt::Display for Table {
 
 impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}  {}: ", self.time.strftime("%Y-%m-%d %H:%M:%S"), self.actor.name)?;
-        let because = |reason: &Option<String>| reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        // A line break in what others wrote would begin a record of its own.
+        write!(f, "{}  {}: ", self.time.strftime("%Y-%m-%d %H:%M:%S"), printable(&self.actor.name))?;
+        let because = |reason: &Option<String>| {
+            reason.as_ref().map(|reason| format!(": {}", printable(reason))).unwrap_or_default()
+        };
         match &self.act {
-            Act::FixedIn { hotfix, level } => write!(f, "{hotfix} is fixed in update level {level}"),
+            Act::FixedIn { hotfix, level, version: None } => write!(f, "{hotfix} is fixed in update level {level}"),
+            Act::FixedIn { hotfix, level, version: Some(version) } => {
+                write!(f, "{hotfix} is fixed in {version}, update level {level}")
+            }
             Act::Solved { hotfix, reason } => write!(f, "{hotfix} is solved{}", because(reason)),
             Act::Verified { place, digest, result } => {
                 let result = if *result == Outcome::Pass { "passed" } else { "failed" };
-                write!(f, "{}: tests of {} {result}", place.environment, short(digest))
+                write!(f, "{}: tests of {} {result}", printable(&place.environment), short(digest))
             }
             Act::Approved { place, digest, reason } => {
-                write!(f, "{}: {} approved: {reason}", place.environment, short(digest))
+                write!(f, "{}: {} approved: {}", printable(&place.environment), short(digest), printable(reason))
             }
             Act::Rejected { place, digest, reason } => {
-                write!(f, "{}: {} rejected: {reason}", place.environment, short(digest))
+                write!(f, "{}: {} rejected: {}", printable(&place.environment), short(digest), printable(reason))
             }
             Act::Promoted(moved) => write_move(f, moved, "promoted"),
             Act::Propagated(moved) => write_move(f, moved, "hotfixes propagated"),
@@ -149,18 +161,27 @@ impl fmt::Display for Record {
 }
 
 fn write_move(f: &mut fmt::Formatter<'_>, moved: &Move, what: &str) -> fmt::Result {
-    write!(f, "{}: {what}", moved.place.environment)?;
+    write!(f, "{}: {what}", printable(&moved.place.environment))?;
     if let Some(from) = &moved.from {
-        write!(f, " from {from}")?;
+        write!(f, " from {}", printable(from))?;
     }
     write!(f, ", {}", short(&moved.digest))?;
     if let Some(replaced) = &moved.replaced {
         write!(f, " in place of {}", short(replaced))?;
     }
     if let Some(tag) = &moved.version_tag {
-        write!(f, ", as {tag}")?;
+        write!(f, ", as {}", printable(tag))?;
     }
-    Ok(())
+    write_removed(f, &moved.removed)
+}
+
+fn write_removed(f: &mut fmt::Formatter<'_>, removed: &[HotfixId]) -> fmt::Result {
+    match removed {
+        [] => Ok(()),
+        removed => {
+            write!(f, ", without {}", removed.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
+        }
+    }
 }
 
 impl fmt::Display for Promoted {
@@ -172,6 +193,9 @@ impl fmt::Display for Promoted {
             promote::Outcome::Tagged => {
                 return write!(f, "{to} runs {version} ({digest}) already; its tag is {version_tag}");
             }
+            promote::Outcome::Possible if self.replaced.as_ref() == Some(&self.digest) => {
+                return write!(f, "{to} runs {version} ({digest}) already; its tag would be {version_tag}");
+            }
             promote::Outcome::Done => {
                 write!(f, "{to} runs {version} ({digest}) now, from {from}, tagged {version_tag}")?
             }
@@ -180,10 +204,11 @@ impl fmt::Display for Promoted {
             }
         }
         match (&self.version_before, &self.replaced) {
-            (Some(version), Some(replaced)) => write!(f, ", in place of {version} ({})", short(replaced)),
-            (None, Some(replaced)) => write!(f, ", in place of {}", short(replaced)),
-            (_, None) => Ok(()),
+            (Some(version), Some(replaced)) => write!(f, ", in place of {version} ({})", short(replaced))?,
+            (None, Some(replaced)) => write!(f, ", in place of {}", short(replaced))?,
+            (_, None) => {}
         }
+        write_removed(f, &self.removed)
     }
 }
 
@@ -196,6 +221,7 @@ impl fmt::Display for Propagated {
             propagate::Outcome::Done => write!(f, "has {hotfixes} now ({digest})"),
             propagate::Outcome::Possible => write!(f, "would get {hotfixes}"),
             propagate::Outcome::Unchanged => write!(f, "has them all ({digest})"),
+            propagate::Outcome::Failed(reason) => write!(f, "failed: {reason}"),
             propagate::Outcome::Impossible(reason) if hotfixes.is_empty() => write!(f, "not possible: {reason}"),
             propagate::Outcome::Impossible(reason) => write!(f, "{hotfixes}: not possible: {reason}"),
         }
@@ -235,7 +261,13 @@ impl fmt::Display for RolledBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let runs = if self.dry_run { "would run" } else { "runs" };
         let (digest, replaced) = (short(&self.digest), short(&self.replaced));
-        write!(f, "{} {runs} {digest} again, in place of {replaced}", self.environment)
+        match &self.version {
+            Some(version) => {
+                write!(f, "{} {runs} {version} ({digest}) again, in place of {replaced}", self.environment)?
+            }
+            None => write!(f, "{} {runs} {digest} again, in place of {replaced}", self.environment)?,
+        }
+        write_removed(f, &self.removed)
     }
 }
 

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::facts::Facts;
+use crate::gates::rejection;
 use crate::hotfix_id::HotfixId;
 use crate::images::Image;
 use crate::labels::Holding;
@@ -20,6 +21,8 @@ pub struct Status {
     pub hotfixes: Vec<HotfixRow>,
     /// What is not as it should be.
     pub drift: Vec<String>,
+    /// What else is to be known.
+    pub notes: Vec<String>,
 }
 
 /// What one environment runs.
@@ -106,7 +109,12 @@ impl Status {
         let hotfixes = hotfix_rows(environments, &holdings, facts);
         let rows = seen.iter().zip(&holdings).map(|(seen, holding)| row(*seen, holding.as_ref(), facts));
         let drift = drift(environments, &holdings, &hotfixes);
-        Self { environments: rows.collect(), hotfixes, drift }
+        let rejected = seen.iter().filter_map(|(environment, image)| {
+            let rejection = rejection(facts, &image.as_ref()?.digest)?;
+            Some(format!("{} runs what was rejected: {rejection}", environment.name))
+        });
+        let notes = rejected.collect();
+        Self { environments: rows.collect(), hotfixes, drift, notes }
     }
 
     /// Environments in which `hotfix` is not, with what is there in its place.
@@ -158,7 +166,7 @@ fn row((environment, image): Seen<'_>, holding: Option<&Holding>, facts: &Facts)
         unsolved: holding.is_some_and(is_unsolved),
         since: arrival.map(|record| record.time),
         by: arrival.map(|record| record.actor.name.clone()),
-        problem: None,
+        problem: image.and_then(Image::contradiction),
     }
 }
 
@@ -177,7 +185,12 @@ fn hotfix_rows(environments: &Environments, holdings: &[Option<Holding>], facts:
             state: state(&hotfix, sha256, holding.as_ref(), facts),
         });
         let environments = places.collect();
-        HotfixRow { fixed_in: facts.fixed_in(&hotfix), solved: facts.is_solved(&hotfix), environments, hotfix }
+        HotfixRow {
+            fixed_in: facts.fixed_in(&hotfix, &hotfix.version),
+            solved: facts.is_solved(&hotfix),
+            environments,
+            hotfix,
+        }
     };
     all.into_iter().map(row).collect()
 }
@@ -195,14 +208,16 @@ fn contents<'a>(environments: &Environments, holdings: &'a [Option<Holding>]) ->
 
 fn state(hotfix: &HotfixId, sha256: Option<&str>, holding: Option<&Holding>, facts: &Facts) -> State {
     let Some(holding) = holding else { return State::Unknown };
+    let is_included = facts.fixed_in(hotfix, &holding.version).is_some_and(|level| level <= holding.update_level);
     if (&holding.product, &holding.version) != (&hotfix.product, &hotfix.version) {
-        return State::Elsewhere;
+        let is_product = holding.product == hotfix.product;
+        return if is_product && is_included { State::Included } else { State::Elsewhere };
     }
     let applied = holding.applied.iter().find(|applied| applied.number == hotfix.number);
     match applied.filter(|_| holding.update_level == hotfix.level) {
         Some(applied) if sha256.is_none_or(|sha256| applied.sha256 == sha256) => State::Applied,
         Some(_) => State::Other,
-        None if facts.fixed_in(hotfix).is_some_and(|level| level <= holding.update_level) => State::Included,
+        None if is_included => State::Included,
         None => State::Missing,
     }
 }
@@ -225,7 +240,13 @@ fn drift(environments: &Environments, holdings: &[Option<Holding>], hotfixes: &[
     };
     for environment in environments.all() {
         let Some(other) = &environment.synchronized_with else { continue };
-        if of(&environment.name).is_none() || of(&environment.name) != of(other) {
+        // Packs of a level can differ in what does not matter, and files of hotfixes in their names.
+        let content = |holding: &Holding| {
+            let applied: Vec<_> = holding.applied.iter().map(|one| (one.number, one.sha256.clone())).collect();
+            (holding.product.clone(), holding.version.clone(), holding.update_level, applied)
+        };
+        let (here, there) = (of(&environment.name).map(content), of(other).map(content));
+        if here.is_none() || here != there {
             let version = |name: &str| of(name).map_or_else(|| "nothing known".to_owned(), Holding::image_version);
             let (here, there) = (version(&environment.name), version(other));
             found.push(format!("{} ({here}) is not synchronized with {other} ({there})", environment.name));

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use tracing::warn;
 
 use crate::facts::Facts;
-use crate::hotfix_id::HotfixId;
-use crate::images::{Image, Images};
+use crate::hotfix_id::{HotfixId, Level};
+use crate::images::{Image, Images, is_called};
 use crate::ledger::{Act, Actor, Kind, Ledger, Move, Outcome, Place, Record};
 use crate::memory::Memory;
 use crate::moving::Target;
@@ -21,7 +21,7 @@ use crate::{Error, Result};
 /// Registries are asked for so many environments at one time.
 const AT_ONCE: usize = 8;
 /// Clocks that agree less than this are told of.
-const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
+pub(crate) const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_mins(5);
 
 /// The environments of a product.
 #[derive(Debug)]
@@ -42,13 +42,18 @@ impl World {
         let mut environments = Environments::read(settings)?;
         let said = ledger.map(|place| {
             LedgerPlace::parse(place, Path::new("")).map_err(|reason| Error::Setting {
-                place: "command line".to_owned(),
+                place: "--ledger".to_owned(),
                 message: format!("invalid value '{}' for '--ledger': {reason}", without_password(place)),
                 hint: "give file:PATH, or a tag in a registry".to_owned(),
             })
         });
         if let Some(said) = said.transpose()? {
             environments.ledger = said;
+            environments.check_ledger().map_err(|message| Error::Setting {
+                place: "--ledger".to_owned(),
+                message,
+                hint: "give the ledger a tag of its own".to_owned(),
+            })?;
         }
         let ledger = Ledger::at(&environments.ledger).await?;
         Ok(Self { environments, images: Images::new(memory), ledger })
@@ -66,16 +71,24 @@ impl World {
                 None
             }));
         }
-        let facts = match self.facts().await {
-            Ok(facts) => facts,
-            // Of the same registry mostly, and nearer to what was asked.
-            Err(error) => return Err(problems.into_iter().next().map_or(error, |(_, problem)| problem)),
-        };
+        let mut without_ledger = None;
+        let facts = self.facts().await.unwrap_or_else(|error| {
+            without_ledger = Some(error);
+            Facts::default()
+        });
         let mut status = Status::of(&self.environments, &images, &facts);
         for (position, problem) in &problems {
             status.environments[*position].problem = Some(problem.chain().join(": "));
         }
-        Ok((status, problems.into_iter().map(|(_, problem)| problem).collect()))
+        let mut problems: Vec<Error> = problems.into_iter().map(|(_, problem)| problem).collect();
+        if let Some(error) = without_ledger {
+            status.notes.push(
+                "the ledger cannot be read: what is solved, fixed in a level or rejected is not known".to_owned(),
+            );
+            // Mostly that of an image is of the same registry.
+            problems = if problems.is_empty() { vec![error] } else { problems };
+        }
+        Ok((status, problems))
     }
 
     /// What the ledger says.
@@ -83,7 +96,12 @@ impl World {
     /// # Errors
     /// Where it cannot be read.
     pub async fn facts(&self) -> Result<Facts> {
-        self.ledger.read().await.map(Facts::new)
+        let records = self.ledger.read().await?;
+        if records.is_empty() {
+            // Another one than usual would not know what was rejected.
+            warn!("there is nothing in the ledger {}", self.environments.ledger);
+        }
+        Ok(Facts::new(records))
     }
 
     /// What each environment runs, in their order.
@@ -95,11 +113,6 @@ impl World {
     /// What a tag names; `None` where there is nothing.
     pub(crate) async fn look(&self, reference: &ImageRef) -> Result<Option<Image>> {
         self.images.look(reference).await
-    }
-
-    /// The images for each platform.
-    pub(crate) async fn platforms(&self, reference: &ImageRef, image: &Image) -> Result<Vec<(String, Image)>> {
-        self.images.platforms(reference, image).await
     }
 
     /// An image from outside.
@@ -122,19 +135,25 @@ impl World {
         })
     }
 
-    /// That an update level holds the fix of a hotfix.
+    /// That an update level, of its own version or of a later one, holds the fix of a hotfix.
     ///
     /// # Errors
     /// [`Error::Setting`] where the level is not above that of the hotfix: it belongs to its level.
-    pub fn fixed_in(&self, hotfix: &HotfixId, level: u32) -> Result<Act> {
-        if level <= hotfix.level {
+    pub async fn fixed_in(&self, hotfix: &HotfixId, level: &Level) -> Result<Act> {
+        let version = level.version.clone().filter(|version| *version != hotfix.version);
+        if version.is_none() && level.level <= hotfix.level {
             return Err(Error::Setting {
                 place: "command line".to_owned(),
                 message: format!("level {level} cannot hold the fix of {hotfix}, which is for level {}", hotfix.level),
                 hint: "give the first update level that holds it; the vendor's release notes name it".to_owned(),
             });
         }
-        Ok(Act::FixedIn { hotfix: hotfix.clone(), level })
+        let images = self.look_at_all().await.into_iter().filter_map(|looked| looked.ok().flatten());
+        let mut holdings = images.filter_map(|image| image.holding());
+        if !holdings.any(|holding| holding.has(hotfix)) {
+            warn!("no environment holds {hotfix}: see that it is called so");
+        }
+        Ok(Act::FixedIn { hotfix: hotfix.clone(), level: level.level, version })
     }
 
     /// That a hotfix is everywhere.
@@ -155,42 +174,57 @@ impl World {
         })
     }
 
-    /// How tests of what an environment runs went.
+    /// How tests of what an environment runs went; `expected` is what was tested, where that is known.
     ///
     /// # Errors
-    /// As [`World::image_of`].
-    pub async fn verify(&self, environment: &Environment, result: Outcome) -> Result<Act> {
-        let digest = self.image_of(environment).await?.digest;
+    /// As [`World::image_of`]; [`Error::Condition`] where it runs something else now.
+    pub async fn verify(&self, environment: &Environment, expected: Option<&str>, result: Outcome) -> Result<Act> {
+        let digest = self.runs(environment, expected).await?;
         Ok(Act::Verified { place: Place::of(environment), digest, result })
     }
 
     /// That what an environment runs may go on.
     ///
     /// # Errors
-    /// As [`World::image_of`].
-    pub async fn approve(&self, environment: &Environment, reason: String) -> Result<Act> {
-        let digest = self.image_of(environment).await?.digest;
+    /// As [`World::verify`].
+    pub async fn approve(&self, environment: &Environment, expected: Option<&str>, reason: String) -> Result<Act> {
+        let digest = self.runs(environment, expected).await?;
         Ok(Act::Approved { place: Place::of(environment), digest, reason })
     }
 
     /// That what an environment runs may not go on.
     ///
     /// # Errors
-    /// As [`World::image_of`].
-    pub async fn reject(&self, environment: &Environment, reason: String) -> Result<Act> {
-        let digest = self.image_of(environment).await?.digest;
+    /// As [`World::verify`].
+    pub async fn reject(&self, environment: &Environment, expected: Option<&str>, reason: String) -> Result<Act> {
+        let digest = self.runs(environment, expected).await?;
         Ok(Act::Rejected { place: Place::of(environment), digest, reason })
     }
 
-    /// Lets an environment run the image with this manifest, written down before and after.
+    /// The digest of what an environment runs, where that is what is `expected`.
+    async fn runs(&self, environment: &Environment, expected: Option<&str>) -> Result<String> {
+        let digest = self.image_of(environment).await?.digest;
+        match expected {
+            Some(expected) if !is_called(&digest, expected) => Err(Error::Condition {
+                message: format!("{} runs {digest} now, not {expected}", environment.name),
+                hint: "nothing was written down: look at what it runs now, and give that digest".to_owned(),
+            }),
+            _ => Ok(digest),
+        }
+    }
+
+    /// Lets an environment run the image with this manifest, written down before and after. `check` is asked once more just
+    /// before: what takes minutes to copy can be rejected meanwhile.
     pub(crate) async fn deploy(
         &self,
         target: &Target<'_>,
         manifest: &RawManifest,
         (kind, moved): (Kind, Move),
         actor: &Actor,
+        check: impl Fn(&Facts) -> Result<()>,
     ) -> Result<()> {
         self.record(actor.clone(), Act::Begun { of: kind, moved: moved.clone() }).await?;
+        check(&self.facts().await?)?;
         // All that was checked was of what it ran then.
         let now = target.current().await?;
         if now != moved.replaced && now.as_ref() != Some(&moved.digest) {
@@ -203,21 +237,26 @@ impl World {
         self.record(actor.clone(), kind.done(moved)).await.map(drop)
     }
 
-    /// Writes down what a run that was stopped has done, where it did; `kind` is what is to be done now.
-    pub(crate) async fn finish(
+    /// What the ledger says of an environment that runs `now`. What a run that was stopped has done and not written down is
+    /// written down by this, unless for a dry run, and given back.
+    pub(crate) async fn settle(
         &self,
-        kind: Kind,
-        (environment, digest): (&Environment, &str),
-        facts: &Facts,
+        environment: &Environment,
+        now: Option<&str>,
         actor: &Actor,
-    ) -> Result<Option<Move>> {
-        match facts.unfinished(environment, digest) {
-            Some((begun, moved)) if begun == kind => {
-                self.record(actor.clone(), kind.done(moved.clone())).await?;
-                Ok(Some(moved.clone()))
-            }
-            _ => Ok(None),
-        }
+        dry_run: bool,
+    ) -> Result<(Facts, Option<(Kind, Move)>)> {
+        let facts = self.facts().await?;
+        let unfinished = now.and_then(|digest| facts.unfinished(environment, digest));
+        let Some((kind, moved)) = unfinished.map(|(kind, moved)| (kind, moved.clone())) else {
+            return Ok((facts, None));
+        };
+        let done = kind.done(moved.clone());
+        let record = match dry_run {
+            true => Record::new(actor.clone(), done, facts.records()),
+            false => self.record(actor.clone(), done).await?,
+        };
+        Ok((facts.with(record), Some((kind, moved))))
     }
 
     /// Writes down what was done.
@@ -229,6 +268,7 @@ impl World {
         let record = Record::new(actor, act, &others);
         let ahead = record.time.duration_since(Timestamp::now());
         if ahead > CLOCKS_DIFFER {
+            let ahead = SignedDuration::from_secs(ahead.as_secs());
             warn!(
                 "the ledger has records of {ahead:#} from now: the clock of this machine is wrong, or that of another one was"
             );

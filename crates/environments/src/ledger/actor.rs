@@ -47,7 +47,18 @@ impl Actor {
         ];
         let found = found.into_iter().find_map(|(name, declared_by)| Some((name?, declared_by)));
         let (name, declared_by) = found.unwrap_or_else(|| ("unknown".to_owned(), Declared::System));
+        let run = run.map(|address| without_user(&address));
         Self { name, declared_by, run }
+    }
+}
+
+/// An address without a user name and a password before its host.
+fn without_user(address: &str) -> String {
+    let Some((scheme, rest)) = address.split_once("://") else { return address.to_owned() };
+    let host = rest.split('/').next().unwrap_or_default();
+    match host.rsplit_once('@') {
+        Some((user, _)) => format!("{scheme}://{}", &rest[user.len() + 1..]),
+        None => address.to_owned(),
     }
 }
 
@@ -82,6 +93,8 @@ mod tests {
         let jenkins = [("JENKINS_URL", "https://j.example"), ("BUILD_URL", "https://j.example/1"), ("USER", "x")];
         let run = Some("https://j.example/1".to_owned());
         assert_eq!(found(None, &jenkins), ("jenkins".to_owned(), Declared::Jenkins, run));
+        let secret = [("CI_JOB_URL", "https://u:p@ss@g.example/1"), ("USER", "jo")];
+        assert_eq!(found(None, &secret).2, Some("https://g.example/1".to_owned()));
         assert_eq!(found(None, &[("USER", "jo")]), ("jo".to_owned(), Declared::System, None));
         assert_eq!(found(None, &[("USER", " ")]), ("unknown".to_owned(), Declared::System, None));
     }

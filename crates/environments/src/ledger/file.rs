@@ -4,6 +4,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use tracing::warn;
+
 use super::record::Record;
 use super::{from_lines, to_lines};
 use crate::{Error, Result};
@@ -29,7 +31,11 @@ impl FileLedger {
     }
 
     fn records_in(&self, bytes: &[u8]) -> Result<Vec<Record>> {
+        let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
         let whole = &bytes[..whole_lines(bytes)];
+        if whole.len() < bytes.len() {
+            warn!("the last line of {} is cut short, and does not count", self.path.display());
+        }
         from_lines(&self.path.display().to_string(), &String::from_utf8_lossy(whole))
     }
 
@@ -75,7 +81,7 @@ mod tests {
     fn record(level: u32) -> Record {
         let actor = Actor { name: "jo".to_owned(), declared_by: Declared::Option, run: None };
         let hotfix = "wso2am-4.1.0.10/hf-1".parse().expect("a name");
-        Record::new(actor, Act::FixedIn { hotfix, level }, &[])
+        Record::new(actor, Act::FixedIn { hotfix, level, version: None }, &[])
     }
 
     fn ledger() -> (tempfile::TempDir, FileLedger) {

@@ -38,6 +38,9 @@ pub enum Act {
         hotfix: HotfixId,
         /// From this level on.
         level: u32,
+        /// Of this version, where that is not the hotfix's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<String>,
     },
     /// A hotfix was everywhere.
     Solved {
@@ -156,6 +159,9 @@ pub struct Move {
     /// What is in it, where it does not say so itself: the vendor's images.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub holds: Option<Product>,
+    /// Hotfixes that went with what was there before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<HotfixId>,
 }
 
 /// How tests went.
@@ -172,7 +178,8 @@ impl Record {
     /// Done now, and not before `others`: clocks differ, and what is written later must not seem to have been said earlier.
     pub fn new(actor: Actor, act: Act, others: &[Self]) -> Self {
         let newest = others.iter().map(|other| other.time).max();
-        let after = newest.and_then(|time| time.checked_add(SignedDuration::from_micros(1)).ok());
+        // No time is later than the last one that can be written.
+        let after = newest.map(|time| time.checked_add(SignedDuration::from_micros(1)).unwrap_or(time));
         let now = Timestamp::now();
         Self { schema: SCHEMA, id: Uuid::now_v7(), time: after.map_or(now, |after| after.max(now)), actor, act }
     }

@@ -65,12 +65,21 @@ impl RegistryLedger {
     }
 
     async fn read_all(&self, repository: &Repository) -> Result<All> {
-        let list = self.records_at(repository, self.tag()).await?;
+        let list = match self.records_at(repository, self.tag()).await {
+            Err(error @ Error::Registry { .. }) => {
+                warn!(
+                    "the list of all records cannot be read, and is made again from them: {}",
+                    error.chain().join(": ")
+                );
+                Err(error)
+            }
+            list => Ok(list?),
+        };
         let tags = repository.tags().await.map_err(Error::registry("read the ledger"))?;
         let tags = match (tags, &list) {
             (Some(tags), _) => tags,
-            (None, None) => Vec::new(),
-            (None, Some(_)) => {
+            (None, Ok(None)) => Vec::new(),
+            (None, Ok(Some(_)) | Err(_)) => {
                 return Err(Error::Input {
                     message: format!("the registry does not list the tags of {}", self.reference.name()),
                     hint:
@@ -80,7 +89,7 @@ impl RegistryLedger {
                 });
             }
         };
-        let mut records = list.unwrap_or_default();
+        let mut records = list.ok().flatten().unwrap_or_default();
         let together: BTreeSet<Uuid> = records.iter().map(|record| record.id).collect();
         let prefix = format!("{}-", self.tag());
         let is_new = |tag: &&String| {
@@ -100,7 +109,8 @@ impl RegistryLedger {
         let Some(content) = repository.artifact(&manifest, KIND, LARGEST).await.map_err(failed())? else {
             return Err(Error::Input {
                 message: format!("{shown} is no ledger, but something else"),
-                hint: "give the ledger another tag in environments.toml".to_owned(),
+                hint: "take that tag away, and the list is made again from the records, which have tags of their own"
+                    .to_owned(),
             });
         };
         from_lines(&shown, &String::from_utf8_lossy(&content)).map(Some)

@@ -2,11 +2,12 @@
 
 mod read;
 
+use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hotfix_docker::reference::ImageRef;
+use hotfix_docker::reference::{ImageRef, without_password};
 
 use crate::{Error, Result};
 
@@ -65,6 +66,9 @@ impl LedgerPlace {
     pub fn parse(text: &str, folder: &Path) -> Result<Self, String> {
         match text.strip_prefix("file:") {
             Some("") => Err("expected a path after 'file:'".to_owned()),
+            Some(path) if path.starts_with("~/") => {
+                Err("'~' is known to shells only; give the path of the folder".to_owned())
+            }
             Some(path) => Ok(Self::File(folder.join(path))),
             None => tag(text).map(Self::Registry),
         }
@@ -87,7 +91,25 @@ fn tag(text: &str) -> Result<ImageRef, String> {
     }
 }
 
+impl fmt::Display for LedgerPlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Registry(reference) => reference.fmt(f),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
+
 impl Environments {
+    /// Whether the ledger has a tag of its own; else what is wrong.
+    pub(crate) fn check_ledger(&self) -> Result<(), String> {
+        let LedgerPlace::Registry(reference) = &self.ledger else { return Ok(()) };
+        match self.list.iter().find(|environment| is_of_ledger(&environment.image, reference)) {
+            Some(other) => Err(format!("the ledger {reference} would be what '{}' runs", other.name)),
+            None => Ok(()),
+        }
+    }
+
     /// Reads the file at `path`.
     ///
     /// # Errors
@@ -112,7 +134,7 @@ impl Environments {
         let names = || self.list.iter().map(|environment| environment.name.as_str());
         self.list.iter().find(|environment| environment.name == name).ok_or_else(|| Error::Setting {
             place: "command line".to_owned(),
-            message: format!("there is no environment '{name}'"),
+            message: format!("there is no environment '{}'", without_password(name)),
             hint: did_you_mean(name, names())
                 .unwrap_or_else(|| format!("there are {}", names().collect::<Vec<_>>().join(", "))),
         })

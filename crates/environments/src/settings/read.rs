@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Environment, Environments, Gate, LEDGER_TAG, LedgerPlace, did_you_mean, is_of_ledger, tag};
+use super::{Environment, Environments, Gate, LEDGER_TAG, LedgerPlace, did_you_mean, tag};
 use crate::{Error, Result};
 
 const TOP: [&str; 2] = ["ledger", "environments"];
@@ -43,14 +43,12 @@ pub(super) fn parse(shown: &str, text: &str, folder: &Path) -> Result<Environmen
         }
         None => default_ledger(&list),
     };
-    if let LedgerPlace::Registry(reference) = &ledger
-        && let Some(other) = list.iter().find(|environment| is_of_ledger(&environment.image, reference))
-    {
+    let environments = Environments { list, ledger };
+    environments.check_ledger().map_err(|message| {
         let at = top.get("ledger").map_or(0, |value| value.span().start);
-        let message = format!("the ledger {reference} would be what '{}' runs", other.name);
-        return Err(file.wrong(at, &message, "give the ledger a tag of its own"));
-    }
-    Ok(Environments { list, ledger })
+        file.wrong(at, &message, "give the ledger a tag of its own")
+    })?;
+    Ok(environments)
 }
 
 /// Beside the images of production.

@@ -50,7 +50,7 @@ async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
                 &Colored { status: &status, color: output::use_color(&cli.talk, &std::io::stdout()) },
             );
             // What is not known is worse than what is known to be wrong.
-            let failed = problems.iter().map(|problem| tell(cli, problem)).next_back();
+            let failed = problems.iter().map(|problem| tell(cli, problem)).max();
             let drifted = (*check && !status.drift.is_empty()).then_some(CONDITION);
             Ok(failed.or(drifted).unwrap_or(written))
         }
@@ -83,14 +83,16 @@ async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
             let environments = &world.environments;
             let from = environments.get(from)?;
             let to = match to.is_empty() {
-                true => environments.before(from).iter().collect(),
+                // Into production leads a promotion, with its gate.
+                true => environments.before(from).iter().filter(|environment| !environment.is_production).collect(),
                 false => to.iter().map(|name| environments.get(name)).collect::<Result<_>>()?,
             };
             let asked = Propagation { from, to, through: *through };
-            let done = world.propagate(&asked, &writing.actor(), writing.dry_run).await?;
+            let (done, problems) = world.propagate(&asked, &writing.actor(), writing.dry_run).await?;
             let is_impossible = done.iter().any(|one| matches!(one.outcome, Outcome::Impossible(_)));
             let written = output::answer(&cli.talk, &List(done.iter().collect()));
-            Ok(if is_impossible { CONDITION } else { written })
+            let failed = problems.iter().map(|problem| tell(cli, problem)).max();
+            Ok(failed.or(is_impossible.then_some(CONDITION)).unwrap_or(written))
         }
         EnvCommand::Rollback { env, to, writing } => {
             let world = open(&writing.place).await?;
@@ -99,19 +101,28 @@ async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
             Ok(output::answer(&cli.talk, &done))
         }
         EnvCommand::FixedIn { hotfix, level, writing } => {
-            write(cli, writing, async |world| world.fixed_in(hotfix, *level)).await
+            write(cli, writing, async |world| world.fixed_in(hotfix, level).await).await
         }
         EnvCommand::Solve { hotfix, reason, writing } => {
             write(cli, writing, async |world| world.solve(hotfix, reason.clone()).await).await
         }
-        EnvCommand::Verify { env, result, writing } => {
-            write(cli, writing, async |world| world.verify(world.environments.get(env)?, (*result).into()).await).await
+        EnvCommand::Verify { env, result, digest, writing } => {
+            let verify = async |world: &World| {
+                world.verify(world.environments.get(env)?, digest.as_deref(), (*result).into()).await
+            };
+            write(cli, writing, verify).await
         }
-        EnvCommand::Approve(Opinion { env, reason, writing }) => {
-            write(cli, writing, async |world| world.approve(world.environments.get(env)?, reason.clone()).await).await
+        EnvCommand::Approve(Opinion { env, digest, reason, writing }) => {
+            let approve = async |world: &World| {
+                world.approve(world.environments.get(env)?, digest.as_deref(), reason.clone()).await
+            };
+            write(cli, writing, approve).await
         }
-        EnvCommand::Reject(Opinion { env, reason, writing }) => {
-            write(cli, writing, async |world| world.reject(world.environments.get(env)?, reason.clone()).await).await
+        EnvCommand::Reject(Opinion { env, digest, reason, writing }) => {
+            let reject = async |world: &World| {
+                world.reject(world.environments.get(env)?, digest.as_deref(), reason.clone()).await
+            };
+            write(cli, writing, reject).await
         }
     }
 }

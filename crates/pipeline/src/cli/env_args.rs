@@ -7,11 +7,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use hotfix_docker::reference::ImageRef;
-use hotfix_environments::hotfix_id::HotfixId;
+use hotfix_environments::hotfix_id::{HotfixId, Level};
 use hotfix_environments::ledger::{Actor, Outcome};
 use hotfix_environments::memory::Memory;
 
 use super::cache_args::CacheDir;
+
+/// Fewer digits could mean any.
+const SHORTEST_DIGEST: usize = 7;
 
 /// `hotfix env`.
 #[derive(Debug, Subcommand)]
@@ -47,6 +50,9 @@ pub enum EnvCommand {
         /// How they went
         #[arg(long, value_enum)]
         result: TestResult,
+        /// What was tested: refused where the environment runs something else by now
+        #[arg(long, value_name = "DIGEST", value_parser = digest)]
+        digest: Option<String>,
         /// How to write
         #[command(flatten)]
         writing: Writing,
@@ -95,8 +101,8 @@ pub enum EnvCommand {
     FixedIn {
         /// <product>-<version>.<level>/hf-<n>, such as wso2am-4.1.0.10/hf-2
         hotfix: HotfixId,
-        /// The first update level that holds it
-        level: u32,
+        /// The first update level that holds it; of a later version, with that: 4.2.0.1
+        level: Level,
         /// How to write
         #[command(flatten)]
         writing: Writing,
@@ -117,8 +123,8 @@ pub enum EnvCommand {
         /// The environment
         #[arg(long, value_name = "ENV")]
         env: String,
-        /// Digest of an image that it ran [default: the last other one that was verified]
-        #[arg(long, value_name = "DIGEST")]
+        /// Digest of an image that it ran, or its first digits [default: the last other one that was verified]
+        #[arg(long, value_name = "DIGEST", value_parser = digest)]
         to: Option<String>,
         /// How to write
         #[command(flatten)]
@@ -140,6 +146,21 @@ fn name(text: &str) -> Result<String, String> {
     if name.is_empty() { Err("expected a name".to_owned()) } else { Ok(name.to_owned()) }
 }
 
+fn reason(text: &str) -> Result<String, String> {
+    let reason = text.trim();
+    if reason.is_empty() { Err("expected a reason".to_owned()) } else { Ok(reason.to_owned()) }
+}
+
+/// As it is shown, or a part of it that is long enough to mean one.
+fn digest(text: &str) -> Result<String, String> {
+    let digits = text.strip_prefix("sha256:").unwrap_or(text);
+    let is_hex = digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    let is_digest = is_hex && (SHORTEST_DIGEST..=64).contains(&digits.len());
+    is_digest
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("expected a digest, sha256:…, or its first digits, {SHORTEST_DIGEST} or more of them"))
+}
+
 fn tag(text: &str) -> Result<String, String> {
     let is_tag = format!("a:{text}").parse::<ImageRef>().is_ok_and(|reference| reference.tag() == Some(text));
     is_tag.then(|| text.to_owned()).ok_or_else(|| "expected a tag alone, such as 4.1.0.10-hf3".to_owned())
@@ -151,8 +172,11 @@ pub struct Opinion {
     /// The environment that runs it
     #[arg(long, value_name = "ENV")]
     pub env: String,
+    /// What is meant: refused where the environment runs something else by now
+    #[arg(long, value_name = "DIGEST", value_parser = digest)]
+    pub digest: Option<String>,
     /// Why, for the history
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
     pub reason: String,
     /// How to write
     #[command(flatten)]
@@ -194,7 +218,7 @@ pub struct Writing {
     #[arg(long, value_name = "NAME", value_parser = name, help_heading = "Environments")]
     actor: Option<String>,
     /// Show what would be written, and write nothing
-    #[arg(long)]
+    #[arg(long, help_heading = "Environments")]
     pub dry_run: bool,
 }
 

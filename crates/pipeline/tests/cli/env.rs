@@ -339,3 +339,32 @@ fn what_others_wrote_fools_no_terminal() {
     assert!(shown.contains("fine\\u{1b}[2Jand\\u{202e}gone"), "{shown}");
     assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'));
 }
+
+#[test]
+fn a_hotfix_ends_in_a_later_version() {
+    let Some(estate) = Estate::new() else { return };
+    let hotfix = "wso2am-4.1.0.10/hf-1";
+    estate.deploy(1, &["qa", "preprod", "prod"]);
+    let later =
+        Scenario::empty().without_engine().with_pack(|_| update_tool_sim::PackBuilder::new("wso2am", "4.2.0").level(1));
+    estate.deploy_from(&later, 0, &["dev"]);
+    assert_eq!(states(&estate.json("status"), hotfix)[0], "elsewhere");
+    assert_eq!(estate.env("status --check").code, Some(11));
+    estate.env(&format!("fixed-in {hotfix} 4.2.0.2")).succeeds();
+    assert_eq!(states(&estate.json("status"), hotfix)[0], "elsewhere");
+    estate.env(&format!("fixed-in {hotfix} 4.2.0.1")).succeeds();
+    assert_eq!(states(&estate.json("status"), hotfix)[0], "included");
+    estate.env("status --check").succeeds();
+    estate.env(&format!("solve {hotfix}")).succeeds();
+    assert!(estate.env("history").stdout.contains("is fixed in 4.2.0, update level 1"));
+    estate.env(&format!("fixed-in {hotfix} 4.2")).fails_with(2).says("expected an update level such as 15");
+}
+
+#[test]
+fn what_was_rejected_and_runs_is_told() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["dev"]);
+    estate.env("reject --env dev --reason burns --actor eve").succeeds();
+    let status = estate.env("status").succeeds().stdout;
+    assert!(status.contains("to be known:\n  dev runs what was rejected: eve rejected it: burns"), "{status}");
+}

@@ -111,3 +111,50 @@ fn stopped_it_says_so_by_its_exit_code() {
         assert_eq!(child.wait().expect("it ends").code(), Some(code));
     }
 }
+
+/// A rollback whose end was not written down, by a file.
+fn with_an_unfinished_rollback() -> Option<(Estate, [String; 3])> {
+    let estate = Estate::new()?;
+    let ledger = "--ledger file:l.jsonl";
+    for through in 0..=2 {
+        estate.deploy(through, &["preprod"]);
+        estate.env(&format!("verify --env preprod --result pass {ledger}")).succeeds();
+        estate.env(&format!("promote --from preprod --to prod {ledger}")).succeeds();
+    }
+    let digests = ["4.1.0.10", "4.1.0.10-hf1", "4.1.0.10-hf2"].map(|tag| estate.registry.digest_of("team/am", tag));
+    estate.env(&format!("rollback --env prod {ledger}")).succeeds();
+    let text = estate.scenario.text("l.jsonl");
+    let whole = text.trim_end().rsplit_once('\n').expect("lines").0;
+    std::fs::write(estate.scenario.path("l.jsonl"), format!("{whole}\n")).expect("written");
+    Some((estate, digests))
+}
+
+#[test]
+fn what_was_rejected_meanwhile_is_not_finished_but_left() {
+    let Some((estate, [clean, first, _])) = with_an_unfinished_rollback() else { return };
+    assert_eq!(estate.digest("prod"), first);
+    estate.env("reject --env prod --reason bad --actor bob --ledger file:l.jsonl").succeeds();
+    let shown = estate.env("rollback --env prod --ledger file:l.jsonl --dry-run").succeeds().stdout;
+    assert!(shown.starts_with("prod would run 4.1.0.10 ("), "{shown}");
+    estate.env("rollback --env prod --ledger file:l.jsonl").succeeds();
+    assert_eq!(estate.digest("prod"), clean);
+    let acts = estate.json("history --env prod --ledger file:l.jsonl");
+    let acts: Vec<_> = acts.as_array().expect("a list").iter().map(|record| record["act"].clone()).collect();
+    assert_eq!(acts[acts.len() - 3..], ["rejected", "rolled-back", "rolled-back"]);
+}
+
+#[test]
+fn what_is_asked_for_goes_before_what_was_begun() {
+    let Some((estate, [clean, first, second])) = with_an_unfinished_rollback() else { return };
+    assert_eq!(estate.digest("prod"), first);
+    estate.env(&format!("rollback --env prod --to {clean} --ledger file:l.jsonl")).succeeds();
+    assert_eq!(estate.digest("prod"), clean);
+    // A promotion that was stopped can be taken back as well.
+    estate.env("promote --from preprod --to prod --ledger file:l.jsonl").succeeds();
+    let text = estate.scenario.text("l.jsonl");
+    let whole = text.trim_end().rsplit_once('\n').expect("lines").0;
+    std::fs::write(estate.scenario.path("l.jsonl"), format!("{whole}\n")).expect("written");
+    assert_eq!(estate.digest("prod"), second);
+    estate.env(&format!("rollback --env prod --to {clean} --ledger file:l.jsonl")).succeeds();
+    assert_eq!(estate.digest("prod"), clean);
+}

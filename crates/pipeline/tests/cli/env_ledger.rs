@@ -190,3 +190,78 @@ fn eight_promotions_and_writers_at_once_lose_nothing() {
     let fixed = history.as_array().expect("a list").iter().filter(|record| record["act"] == "fixed-in").count();
     assert_eq!(fixed, 8, "{history}");
 }
+
+#[test]
+fn a_list_that_is_lost_is_made_again() {
+    let Some(estate) = Estate::new() else { return };
+    for number in 1..=2 {
+        estate.env(&format!("fixed-in wso2am-4.1.0.10/hf-{number} 20")).succeeds();
+    }
+    estate.registry.lose_artifact("team/am", "hotfix-ledger");
+    let run = estate.env("history").succeeds();
+    assert_eq!(run.stdout.lines().count(), 2, "{}", run.stdout);
+    run.says("the list of all records cannot be read, and is made again from them");
+    estate.env("fixed-in wso2am-4.1.0.10/hf-3 20").succeeds();
+    assert_eq!(estate.env("history").succeeds().does_not_say("cannot be read").stdout.lines().count(), 3);
+}
+
+#[test]
+fn a_ledger_with_nothing_in_it_is_told() {
+    let Some(estate) = Estate::new() else { return };
+    let words = "there is nothing in the ledger";
+    estate.env("history").succeeds().says(&format!("{words} {}", estate.tag("hotfix-ledger")));
+    estate.env("history --ledger file:typo.jsonl").succeeds().says(&format!("{words} file:typo.jsonl"));
+    estate.env("history --ledger file:~/l").fails_with(2).says("'~' is known to shells only");
+    estate.env("fixed-in wso2am-4.1.0.10/hf-1 20").succeeds().says("no environment holds wso2am-4.1.0.10/hf-1");
+    estate.env("history").succeeds().does_not_say(words);
+}
+
+#[test]
+fn the_ledger_is_no_environments_tag() {
+    let Some(estate) = Estate::new() else { return };
+    let run = estate.env(&format!("fixed-in wso2am-4.1.0.10/hf-1 20 --ledger {}", estate.tag("prod"))).fails_with(2);
+    run.says("--ledger: the ledger ").says("would be what 'prod' runs");
+    assert!(!estate.registry.has("team/am", "prod"));
+}
+
+#[test]
+fn a_line_break_begins_no_record() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["dev"]);
+    let reason = "ok\n2026-11-26 07:09:26  boss: prod: approved";
+    estate.scenario.run(&["env", "approve", "--env", "dev", "--reason", reason, "--actor", "ann\nbob"]).succeeds();
+    let history = estate.env("history").succeeds().stdout;
+    assert_eq!(history.lines().count(), 1, "{history}");
+    assert!(history.contains("ann\\nbob: dev: ") && history.contains("ok\\n2026-11-26"), "{history}");
+}
+
+#[test]
+fn a_line_that_is_cut_short_is_told() {
+    let Some(estate) = Estate::new() else { return };
+    estate.env("fixed-in wso2am-4.1.0.10/hf-1 20 --ledger file:l.jsonl").succeeds();
+    let text = estate.scenario.text("l.jsonl");
+    std::fs::write(estate.scenario.path("l.jsonl"), &text[..text.len() - 5]).expect("written");
+    estate.env("history --ledger file:l.jsonl").succeeds().says("the last line of l.jsonl is cut short");
+    std::fs::write(estate.scenario.path("l.jsonl"), format!("\u{feff}{text}")).expect("written");
+    assert!(estate.env("history --ledger file:l.jsonl").succeeds().stdout.contains("update level 20"));
+}
+
+#[test]
+fn a_dry_run_that_is_set_elsewhere_is_one() {
+    let Some(estate) = Estate::new() else { return };
+    std::fs::write(estate.scenario.path("hotfix.toml"), "dry-run = true\n").expect("written");
+    estate.env("fixed-in wso2am-4.1.0.10/hf-1 20").succeeds();
+    std::fs::remove_file(estate.scenario.path("hotfix.toml")).expect("there");
+    assert_eq!(estate.env("history").stdout, "nothing\n");
+}
+
+#[test]
+fn the_status_is_shown_without_the_ledger() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(1, &["dev", "prod"]);
+    let none = Server::start(|_| Answer::new(503));
+    let run = estate.env(&format!("status --ledger {}/a:b", none.host)).fails_with(9);
+    assert!(run.stdout.contains("dev                wso2am 4.1.0.10-hf1+"), "{}", run.stdout);
+    assert!(run.stdout.contains("the ledger cannot be read: what is solved"), "{}", run.stdout);
+    run.says("error: cannot read the ledger");
+}

@@ -55,48 +55,6 @@ fn blobs_stay_in_their_registry() {
 }
 
 #[test]
-fn a_gate_stays_closed_until_everything_holds() {
-    let Some(estate) = Estate::with(None, "gate = { verified = true, approvals = 2 }") else { return };
-    estate.deploy(2, &["preprod"]);
-    let promote = "promote --from preprod --to prod";
-    let closed = |words: &str| {
-        estate.env(promote).fails_with(11).says(words);
-        assert!(!estate.registry.has("team/am", "prod"));
-    };
-    closed("may not get into prod: it was not verified in preprod; 0 of 2 approvals are there");
-    estate.env("verify --env preprod --result fail").succeeds();
-    closed("its tests in preprod failed");
-    estate.env("verify --env preprod --result pass").succeeds();
-    estate.env("approve --env preprod --reason ok --actor ann").succeeds();
-    closed("prod: 1 of 2 approvals are there");
-    estate.env("reject --env preprod --reason slow --actor eve").succeeds();
-    closed("eve rejected it: slow");
-    estate.env("approve --env preprod --reason ok --actor ann").succeeds();
-    estate.env("approve --env preprod --reason ok --actor bob").succeeds();
-    estate.env(promote).succeeds();
-    assert_eq!(estate.digest("prod"), estate.digest("preprod"));
-    // Of another image nobody said anything.
-    estate.deploy(3, &["preprod"]);
-    estate.env(promote).fails_with(11).says("it was not verified in preprod");
-}
-
-#[test]
-fn time_in_the_environment_before_is_a_gate() {
-    let Some(estate) = Estate::with(None, "gate = { soak = \"1h\" }") else { return };
-    estate.deploy(1, &["qa"]);
-    estate.env("promote --from qa --to prod").fails_with(11).says("since when it has been in qa is not known");
-    estate.env("promote --from qa --to preprod").succeeds();
-    estate.env("promote --from preprod --to prod").fails_with(11).says("and 1h are asked for");
-    // What came there otherwise has been there since it was looked at.
-    estate.env("verify --env qa --result pass").succeeds();
-    estate.env("promote --from qa --to prod").fails_with(11).says("it has been in qa for 0s, and 1h are asked for");
-    let soon = estate.scenario.text("environments.toml").replace("1h", "1s");
-    std::fs::write(estate.scenario.path("environments.toml"), soon).expect("written");
-    std::thread::sleep(std::time::Duration::from_millis(1100));
-    estate.env("promote --from qa --to prod").succeeds();
-}
-
-#[test]
 fn hotfixes_of_production_are_not_lost() {
     let Some(estate) = Estate::new() else { return };
     estate.deploy(2, &["prod"]);
@@ -158,7 +116,7 @@ fn what_runs_there_already_gets_its_tag() {
     estate.deploy(1, &["preprod", "prod"]);
     let promote = "promote --from preprod --to prod";
     let shown = |words: &str| estate.env(words).succeeds().stdout;
-    assert!(shown(&format!("{promote} --dry-run")).contains("already; its tag is 4.1.0.10-hf1"));
+    assert!(shown(&format!("{promote} --dry-run")).contains("already; its tag would be 4.1.0.10-hf1"));
     assert!(!estate.registry.has("team/am", "4.1.0.10-hf1"));
     assert!(shown(promote).contains("already; its tag is 4.1.0.10-hf1"));
     assert_eq!(estate.registry.digest_of("team/am", "4.1.0.10-hf1"), estate.digest("prod"));
@@ -195,9 +153,15 @@ fn back_to_what_was_verified() {
     let (first, second, third) = (version("4.1.0.10-hf1"), version("4.1.0.10-hf2"), version("4.1.0.10-hf3"));
     estate.env(&format!("rollback --env prod --to {second}")).fails_with(11).says("was never verified");
     estate.env(&format!("rollback --env prod --to {third}")).fails_with(11).says("already");
-    estate.env("rollback --env prod --to sha256:00").fails_with(11).says("prod never ran sha256:00");
+    estate.env("rollback --env prod --to sha256:0000000").fails_with(11).says("prod never ran sha256:0000000");
+    estate.env("rollback --env prod --to garbage").fails_with(2).says("expected a digest");
+    let short = &second["sha256:".len()..][..12];
+    estate.env(&format!("rollback --env prod --to {short}")).fails_with(11).says("was never verified");
     estate.env("rollback --env qa").fails_with(4).says("the environment qa runs nothing");
-    estate.env("rollback --env prod --dry-run").succeeds();
+    let run = estate.env("rollback --env prod --dry-run").succeeds();
+    let lost = "prod would run 4.1.0.10-hf1 (";
+    assert!(run.stdout.starts_with(lost), "{}", run.stdout);
+    assert!(run.stdout.ends_with(", without wso2am-4.1.0.10/hf-2, wso2am-4.1.0.10/hf-3\n"), "{}", run.stdout);
     assert_eq!(estate.digest("prod"), third);
     estate.env("rollback --env prod --actor jo").succeeds();
     assert_eq!(estate.digest("prod"), first, "the second was not verified");
@@ -233,25 +197,6 @@ fn a_version_is_no_environment_and_no_ledger() {
     let same = format!("ledger = \"{}\"\n{text}", estate.tag("prod"));
     std::fs::write(estate.scenario.path("environments.toml"), same).expect("written");
     estate.env("status").fails_with(2).says("environments.toml:1:").says("would be what 'prod' runs");
-}
-
-#[test]
-fn what_was_rejected_does_not_come_back() {
-    let Some(estate) = Estate::new() else { return };
-    for through in 1..=2 {
-        estate.deploy(through, &["preprod"]);
-        estate.env("verify --env preprod --result pass").succeeds();
-        estate.env("promote --from preprod --to prod").succeeds();
-    }
-    estate.deploy(0, &["dev"]);
-    let bad = estate.digest("prod");
-    estate.env("reject --env prod --reason burns").succeeds();
-    estate.env("propagate --from prod --to dev").fails_with(11).says("may not go anywhere").says("rejected it: burns");
-    estate.env("rollback --env prod").succeeds();
-    let good = estate.digest("prod");
-    estate.env("rollback --env prod").fails_with(11).says("prod ran no other image that was verified");
-    estate.env(&format!("rollback --env prod --to {bad}")).fails_with(11).says("may not come back").says("burns");
-    assert_eq!(estate.digest("prod"), good);
 }
 
 #[test]
@@ -293,4 +238,85 @@ fn the_vendors_image_goes_from_environment_to_environment() {
     assert_eq!(status["environments"][3]["version"], "4.1.0.20");
     estate.deploy(0, &["qa"]);
     estate.env("promote --from qa --to prod").fails_with(11).says("prod would lose wso2am-4.1.0.10/hf-1");
+}
+
+#[test]
+fn an_older_level_is_a_removal() {
+    let Some(estate) = Estate::new() else { return };
+    let later = Scenario::empty().without_engine().with_pack(|pack| pack.level(20));
+    estate.deploy_from(&later, 0, &["dev"]);
+    estate.deploy(0, &["qa"]);
+    let run = estate.env("promote --from qa --to dev").fails_with(11);
+    run.says("dev would go back from 4.1.0.20 to 4.1.0.10").says("--allow-removal");
+    estate.env("promote --from qa --to dev --allow-removal").succeeds();
+}
+
+#[test]
+fn what_was_allowed_to_go_is_in_the_history() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(2, &["prod"]);
+    estate.deploy(1, &["preprod"]);
+    let run = estate.env("promote --from preprod --to prod --allow-removal").succeeds();
+    assert!(run.stdout.ends_with(", without wso2am-4.1.0.10/hf-2\n"), "{}", run.stdout);
+    assert_eq!(estate.json("history")[0]["removed"], serde_json::json!(["wso2am-4.1.0.10/hf-2"]));
+    assert!(estate.env("history").stdout.ends_with(", without wso2am-4.1.0.10/hf-2\n"));
+}
+
+#[test]
+fn a_tag_that_is_gone_takes_no_hotfixes_with_it() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(2, &["preprod"]);
+    estate.env("promote --from preprod --to prod").succeeds();
+    estate.registry.forget("team/am", "prod");
+    estate.deploy(1, &["preprod"]);
+    let promote = "promote --from preprod --to prod";
+    estate.env(promote).fails_with(11).says("prod would lose wso2am-4.1.0.10/hf-2");
+    estate.registry.forget("team/am", "4.1.0.10-hf2");
+    estate.registry.forget_digest("team/am", &estate.json("history")[0]["digest"]);
+    estate.env(promote).fails_with(11).says("its tag is gone, and so is what it ran last, sha256:");
+    estate.env(&format!("{promote} --allow-removal")).succeeds();
+}
+
+#[test]
+fn every_platform_counts() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(2, &["amd64", "prod"]);
+    estate.deploy_with(&["--label", "x=y"], 0, &["arm64"]);
+    estate.put_index(&["amd64", "arm64"], "dev");
+    let run = estate.env("status --check");
+    assert_eq!(run.code, Some(11), "{}", run.stderr);
+    assert!(run.stdout.contains("dev                (not the same for each platform)"), "{}", run.stdout);
+    estate.env("solve wso2am-4.1.0.10/hf-1").fails_with(11).says("what dev runs is not known");
+    estate.put_index(&["arm64", "amd64"], "prod");
+    let run = estate.env("promote --from preprod --to prod").fails_with(4);
+    run.says("the environment preprod runs nothing");
+    estate.deploy(2, &["preprod"]);
+    let run = estate.env("promote --from preprod --to prod").fails_with(11);
+    run.says("which hotfixes prod has is not known: it does not hold the same for each platform");
+    estate.deploy_with(&["--label", "x=y"], 2, &["arm64"]);
+    estate.deploy_with(&["--label", "x=y", "--platform", "linux/arm64"], 2, &["arm64"]);
+    estate.put_index(&["amd64", "arm64"], "prod");
+    let run = estate.env("promote --from preprod --to prod").fails_with(11);
+    run.says("prod would lose the image for linux/arm64");
+}
+
+#[test]
+fn the_level_that_the_vendors_tag_says_can_be_corrected() {
+    let Some(estate) = Estate::new() else { return };
+    estate.put_image_with(&["WSO2_SERVER_HOME=/home/wso2carbon/wso2am-4.1.0"], "4.1.0.30");
+    estate.env(&format!("promote --image {} --to dev", estate.tag("4.1.0.30"))).succeeds();
+    estate.put_image_with(&["WSO2_SERVER_HOME=/home/wso2carbon/wso2am-4.1.0"], "4.1.0.12");
+    let run = estate.env(&format!("promote --image {} --to preprod", estate.tag("4.1.0.12"))).succeeds();
+    run.says("the ledger says that this image holds 4.1.0.30; it counts as 4.1.0.12 from now on");
+    assert_eq!(estate.json("status")["environments"][0]["version"], "4.1.0.12");
+}
+
+#[test]
+fn a_password_in_a_name_is_not_shown() {
+    let Some(estate) = Estate::new() else { return };
+    let run = estate.env("promote --image u:s3cretpw@127.0.0.1:5000/a:b --to prod").fails_with(2);
+    run.says("***@127.0.0.1:5000/a:b").does_not_say("s3cretpw");
+    estate.env("history --env u:s3cretpw@h").fails_with(2).says("***@h").does_not_say("s3cretpw");
+    let run = estate.env("promote --from dev --to prod --tag a:b").fails_with(2);
+    run.says("'hotfix env promote --help' describes --tag");
 }

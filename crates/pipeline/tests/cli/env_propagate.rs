@@ -160,3 +160,53 @@ fn the_product_in_another_place_is_another_layer() {
     assert!(run.stdout.contains("the product in it is not in the same layer"), "{}", run.stdout);
     assert_eq!(estate.digest("dev"), before);
 }
+
+#[test]
+fn what_was_made_before_and_rejected_is_not_made_again() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy_with(&["--label", "team=dev"], 0, &["dev"]);
+    estate.deploy(1, &["preprod"]);
+    estate.env("verify --env dev --result pass").succeeds();
+    estate.env("propagate --from preprod --to dev").succeeds();
+    let made = estate.digest("dev");
+    estate.env("reject --env dev --reason broken --actor bob").succeeds();
+    estate.env("rollback --env dev").succeeds();
+    for dry_run in ["", " --dry-run"] {
+        let run = estate.env(&format!("propagate --from preprod --to dev{dry_run}"));
+        assert_eq!(run.code, Some(11), "{}", run.stderr);
+        assert!(run.stdout.contains("may not come back: bob rejected it: broken"), "{}", run.stdout);
+    }
+    assert_ne!(estate.digest("dev"), made);
+}
+
+#[test]
+fn one_registry_that_fails_is_no_failure_of_the_others() {
+    let Some(estate) = Estate::new() else { return };
+    estate.deploy(0, &["dev"]);
+    estate.deploy(1, &["preprod", "prod"]);
+    let server = crate::support::http::Server::start(|_| crate::support::http::Answer::new(503));
+    let text = estate.scenario.text("environments.toml");
+    let text = text.replace(&estate.tag("qa"), &format!("{}/team/am:qa", server.host));
+    std::fs::write(estate.scenario.path("environments.toml"), text).expect("written");
+    let run = estate.env("propagate --from prod").fails_with(9);
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert!(lines[0].starts_with("dev: has wso2am-4.1.0.10/hf-1 now ("), "{}", run.stdout);
+    assert!(lines[1].starts_with("qa: failed: cannot look at "), "{}", run.stdout);
+    assert!(lines[2].starts_with("preprod: has them all ("), "{}", run.stdout);
+    assert_eq!(estate.digest("dev"), estate.digest("prod"));
+}
+
+#[test]
+fn production_has_a_gate() {
+    let Some(estate) = Estate::new() else { return };
+    let text = estate.scenario.text("environments.toml");
+    let after = format!("{text}\n[[environments]]\nname = \"dr\"\nimage = \"{}\"\n", estate.tag("dr"));
+    std::fs::write(estate.scenario.path("environments.toml"), after).expect("written");
+    estate.deploy(0, &["preprod", "prod"]);
+    estate.deploy(1, &["dr"]);
+    let before = estate.digest("prod");
+    estate.env("propagate --from dr --to prod").fails_with(11).says("prod is production").says("hotfix env promote");
+    estate.env("propagate --from dr");
+    assert_eq!(estate.digest("prod"), before);
+    assert_eq!(estate.digest("preprod"), estate.digest("dr"));
+}

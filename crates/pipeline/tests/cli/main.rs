@@ -16,6 +16,7 @@ mod engine;
 mod engines;
 mod engines_page;
 mod env;
+mod env_gates;
 mod env_interrupt;
 mod env_ledger;
 mod env_page;

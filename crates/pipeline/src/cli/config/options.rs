@@ -129,7 +129,12 @@ impl Options {
 
     /// A command whose help describes the option: `hotfix apply`.
     pub(super) fn command_with(&self, name: &str) -> &str {
-        self.definition(name).and_then(|definition| definition.strict.get_bin_name()).unwrap_or("hotfix")
+        let has_it =
+            |definition: &&Definition| definition.strict.get_arguments().any(|arg| arg.get_long() == Some(name));
+        let here = self.commands.first().filter(has_it);
+        here.or_else(|| self.definition(name))
+            .and_then(|definition| definition.strict.get_bin_name())
+            .unwrap_or("hotfix")
     }
 
     fn definition(&self, name: &str) -> Option<&Definition> {

@@ -2,6 +2,8 @@
 
 use clap::error::{ContextKind, ContextValue};
 
+use hotfix_docker::reference::without_password;
+
 use super::options::{Options, long_name};
 use crate::credentials::PASSWORD_VARIABLE;
 use crate::pack::printable;
@@ -35,7 +37,7 @@ pub(super) fn mismatch(options: &Options, place: &str, name: &str, shown: Option
 
 /// A value that the command line would not take either.
 pub(super) fn refused(options: &Options, place: &str, name: &str, error: &clap::Error) -> Problem {
-    let value = text_of(error, ContextKind::InvalidValue).unwrap_or_default();
+    let value = without_password(&text_of(error, ContextKind::InvalidValue).unwrap_or_default());
     let expected = one_of(error).unwrap_or_else(|| match std::error::Error::source(error) {
         Some(reason) => reason.to_string(),
         None => "expected a value".to_owned(),
@@ -49,6 +51,9 @@ pub(super) fn command_line(options: &Options, error: &clap::Error, places: &[&st
     let rendered = error.render().to_string();
     let first = rendered.split("\n\n").next().unwrap_or(&rendered);
     let mut message = first.trim_start_matches("error: ").lines().map(str::trim).collect::<Vec<_>>().join(" ");
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
+        message = message.replace(value.as_str(), &without_password(value));
+    }
     if let Some(expected) = one_of(error) {
         let said = message.split(" [possible values").next().unwrap_or(&message);
         message = format!("{said}: {expected}");

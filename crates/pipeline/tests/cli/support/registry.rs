@@ -109,6 +109,19 @@ impl Registry {
             .exists()
     }
 
+    /// Takes a tag away, as whoever tidies up a registry.
+    pub fn forget(&self, repository: &str, tag: &str) {
+        let tags = self.folder.path().join("data/docker/registry/v2/repositories").join(repository);
+        fs::remove_dir_all(tags.join("_manifests/tags").join(tag)).expect("the tag is there");
+    }
+
+    /// Takes an image away that no tag names.
+    pub fn forget_digest(&self, repository: &str, digest: &serde_json::Value) {
+        let hash = digest.as_str().and_then(|digest| digest.strip_prefix("sha256:")).expect("a digest");
+        let repository = self.folder.path().join("data/docker/registry/v2/repositories").join(repository);
+        fs::remove_dir_all(repository.join("_manifests/revisions/sha256").join(hash)).expect("it is there");
+    }
+
     /// The digest that a tag names, seen in the registry's own files.
     pub fn digest_of(&self, repository: &str, tag: &str) -> String {
         let tags =
@@ -137,6 +150,14 @@ impl Registry {
         let hash = digest.strip_prefix("sha256:").expect("a digest");
         let blobs = self.folder.path().join("data/docker/registry/v2/blobs/sha256");
         fs::read_to_string(blobs.join(&hash[..2]).join(hash).join("data")).expect("it is there")
+    }
+
+    /// Loses the content of an artifact that a tag names, as a disk does.
+    pub fn lose_artifact(&self, repository: &str, tag: &str) {
+        let manifest = self.manifest(&self.digest_of(repository, tag));
+        let hash = manifest["layers"][0]["digest"].as_str().and_then(|d| d.strip_prefix("sha256:")).expect("a digest");
+        let blobs = self.folder.path().join("data/docker/registry/v2/blobs/sha256");
+        fs::remove_file(blobs.join(&hash[..2]).join(hash).join("data")).expect("it is there");
     }
 
     /// Uploads that were begun and neither finished nor called off.
