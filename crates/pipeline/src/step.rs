@@ -37,10 +37,16 @@ pub enum Step {
     BuildImage,
     /// The image to its registry.
     PushImage,
+    /// What users keep in a server's folders, before it is changed.
+    BackUp,
+    /// The hotfixes of a server, back to its update level.
+    RevertHotfixes,
+    /// A server to another update level.
+    UpdateProduct,
 }
 
 impl Step {
-    /// All steps, in order.
+    /// The steps from a pack to an image, in order.
     pub const ALL: [Self; 8] = [
         Self::ValidateOs,
         Self::ValidateInputs,
@@ -63,6 +69,9 @@ impl Step {
             Self::ApplyHotfixes => "apply-hotfixes",
             Self::BuildImage => "build-image",
             Self::PushImage => "push-image",
+            Self::BackUp => "back-up",
+            Self::RevertHotfixes => "revert-hotfixes",
+            Self::UpdateProduct => "update-product",
         }
     }
 
@@ -70,9 +79,9 @@ impl Step {
     pub fn exit_code(self) -> u8 {
         match self {
             Self::ValidateOs => 3,
-            Self::ValidateInputs | Self::ExtractPack => 4,
+            Self::ValidateInputs | Self::ExtractPack | Self::BackUp => 4,
             Self::ValidateSequence => 5,
-            Self::InitializeUpdateTool | Self::ApplyHotfixes => 6,
+            Self::InitializeUpdateTool | Self::ApplyHotfixes | Self::RevertHotfixes | Self::UpdateProduct => 6,
             Self::BuildImage => 8,
             Self::PushImage => 9,
         }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -34,11 +35,47 @@ const RUN_AGAIN: u32 = 3;
 /// How much of the tool's output an error shows.
 const SHOWN_LINES: usize = 15;
 
+/// A tool that takes longer to say its version has something else in mind.
+const VERSION_LIMIT: Duration = Duration::from_secs(10);
+
 /// Exit codes of the tool, as documented.
 const DONE: i32 = 0;
 const SELF_UPDATED: i32 = 2;
 const CONFLICTS: i32 = 3;
 const REVERTED: i32 = 4;
+
+/// How far the tool is to update the product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Update {
+    /// To this level.
+    To(u32),
+    /// As far as there are updates.
+    ToLatest,
+    /// As far as it was asked for before it found conflicts.
+    AfterConflicts,
+}
+
+impl fmt::Display for Update {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::To(level) => write!(f, "to level {level}"),
+            Self::ToLatest => f.write_str("to the latest level"),
+            Self::AfterConflicts => f.write_str("after the conflicts"),
+        }
+    }
+}
+
+/// What the tool called `name` in the product `home` says of its version; `None` where it cannot be run, or says nothing.
+pub async fn version_of(home: &Path, name: &str) -> Option<String> {
+    let bin = home.join(BIN);
+    let mut command = Command::new(bin.join(name));
+    command.arg("version").current_dir(bin).env_remove(USERNAME_VARIABLE).env_remove(PASSWORD_VARIABLE);
+    let cancel = CancellationToken::new();
+    let running = process::run(&mut command, &cancel);
+    let finished = tokio::time::timeout(VERSION_LIMIT, running).await.ok()?.ok()??;
+    let line = finished.output.lines().map(str::trim).find(|line| !line.is_empty())?.to_owned();
+    (finished.code == Some(DONE)).then_some(line)
+}
 
 /// Where the tool keeps its downloads, its backups and what it needs to revert.
 #[derive(Debug)]
@@ -141,7 +178,45 @@ impl<'a> UpdateTool<'a> {
         if !self.home.has(&self.path()) {
             self.run_setup_script(cancel).await?;
         }
+        self.current_state(cancel).await
+    }
+
+    /// Lets the tool look at the product, and write down what it finds.
+    ///
+    /// # Errors
+    /// Where it fails.
+    pub async fn current_state(&self, cancel: &CancellationToken) -> Result<(), Problem> {
         self.run_until_settled(&["current-state"], &[], "show the current state", cancel).await
+    }
+
+    /// Takes the newest hotfix back, and configuration that was changed since.
+    ///
+    /// # Errors
+    /// Where the tool fails. Whether the hotfix is gone, its records say.
+    pub async fn revert_hotfix(&self, cancel: &CancellationToken) -> Result<(), Problem> {
+        let action = "revert the newest hotfix";
+        // The vendor documents 4 as "reverted", and not of which command.
+        let reverted = self.run_until(&[DONE, REVERTED], &["revert-hotfix"], &[], action, cancel).await;
+        let hint = "see what it said; it needs what it has kept in ~/.wso2-updates since the hotfix was applied, by the same user";
+        reverted.map_err(|problem| problem.of_kind(Kind::Failed).with_hint(hint))
+    }
+
+    /// Takes updates up to `level`, or all that there are. After conflicts it goes on with what was decided.
+    ///
+    /// # Errors
+    /// Where the tool fails; of the kind [`Kind::Conflict`] where there is something to decide.
+    pub async fn update(&self, way: Update, cancel: &CancellationToken) -> Result<(), Problem> {
+        let level = match way {
+            Update::To(level) => vec!["--level".to_owned(), level.to_string()],
+            Update::ToLatest => Vec::new(),
+            Update::AfterConflicts => vec!["--continue".to_owned()],
+        };
+        let arguments: Vec<&str> = level.iter().map(String::as_str).collect();
+        let updated = self.run_until_settled(&arguments, &[], &format!("take updates {way}"), cancel).await;
+        updated.map_err(|problem| match problem.kind {
+            Kind::Failed => problem.with_hint("see what it said; check account and network; -v shows all it said"),
+            _ => problem,
+        })
     }
 
     /// Applies one hotfix, whose copy is in the folder `copies`.
@@ -208,10 +283,21 @@ impl<'a> UpdateTool<'a> {
         action: &str,
         cancel: &CancellationToken,
     ) -> Result<(), Problem> {
+        self.run_until(&[DONE], arguments, environment, action, cancel).await
+    }
+
+    async fn run_until(
+        &self,
+        done: &[i32],
+        arguments: &[&str],
+        environment: &[(&str, OsString)],
+        action: &str,
+        cancel: &CancellationToken,
+    ) -> Result<(), Problem> {
         for _ in 0..=RUN_AGAIN {
             let finished = self.run(&self.path(), arguments, Some(environment), cancel).await?;
             match finished.code {
-                Some(DONE) => return Ok(()),
+                Some(code) if done.contains(&code) => return Ok(()),
                 Some(SELF_UPDATED) => info!("the update tool updated itself, running it again"),
                 _ => return Err(self.failed(&format!("the update tool could not {action}"), &finished)),
             }

@@ -3,7 +3,7 @@
 // The comments on arguments are their help, where `<product>` is a placeholder.
 #![allow(rustdoc::invalid_html_tags)]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -13,6 +13,7 @@ use secrecy::SecretString;
 
 use super::cache_args::{CacheCommand, CacheOptions};
 use super::env_args::EnvCommand;
+use super::server_args::{BackupArgs, MigrateArgs, RestoreArgs, RevertArgs, StateArgs};
 use crate::credentials::{CredentialSources, PASSWORD_VARIABLE, USERNAME_VARIABLE};
 use crate::plan::DEFAULT_BASE_IMAGE;
 use crate::request::{Output, Owner, Request, ToolCredentials, WorkspaceMode};
@@ -114,6 +115,16 @@ pub enum Command {
     /// Environments: which hotfixes are where, by the registry alone
     #[command(subcommand)]
     Env(EnvCommand),
+    /// Show what a product is and where it stands: level, hotfixes, data of your own
+    State(StateArgs),
+    /// Back up what users keep in an unpacked product, into one file that is read back
+    Backup(BackupArgs),
+    /// Put back what a backup holds; what is newer in the product stays
+    Restore(RestoreArgs),
+    /// Take hotfixes of an unpacked product back, newest first
+    Revert(RevertArgs),
+    /// Move an unpacked product from its hotfixes to an update level: backup, revert, update
+    Migrate(MigrateArgs),
 }
 
 /// `hotfix apply`.
@@ -131,21 +142,24 @@ pub struct Apply {
     /// Show what would be done, and do nothing: the same as `hotfix plan`
     #[arg(long)]
     pub dry_run: bool,
+    /// Where the credentials are
+    #[command(flatten)]
+    pub credentials: CredentialOptions,
+}
+
+/// Where the update tool's credentials are.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Credentials of the update tool")]
+pub struct CredentialOptions {
     /// User name of a WSO2 account
-    #[arg(
-        short,
-        long = "username",
-        value_name = "USERNAME",
-        id = "username_option",
-        help_heading = "Credentials of the update tool"
-    )]
-    pub username_option: Option<String>,
+    #[arg(short, long = "username", value_name = "USERNAME", id = "username_option")]
+    username_option: Option<String>,
     /// File with the password
-    #[arg(long, value_name = "FILE", help_heading = "Credentials of the update tool")]
-    pub password_file: Option<PathBuf>,
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
     /// Read the password from standard input
-    #[arg(long, conflicts_with = "password_file", help_heading = "Credentials of the update tool")]
-    pub password_stdin: bool,
+    #[arg(long, conflicts_with = "password_file")]
+    password_stdin: bool,
 }
 
 impl Apply {
@@ -154,6 +168,17 @@ impl Apply {
         CredentialSources {
             positional_username: self.username.clone(),
             positional_password: self.password.clone(),
+            ..self.credentials.sources()
+        }
+    }
+}
+
+impl CredentialOptions {
+    /// Where the credentials may be.
+    pub fn sources(&self) -> CredentialSources {
+        CredentialSources {
+            positional_username: None,
+            positional_password: None,
             username: self.username_option.clone(),
             password_file: self.password_file.clone(),
             password_stdin: self.password_stdin,
@@ -269,7 +294,7 @@ pub struct WorkOptions {
     max_unpacked_size: ByteSize,
     /// Do not check the free disk
     #[arg(long)]
-    no_disk_check: bool,
+    pub no_disk_check: bool,
 }
 
 /// Text that was a JSON array of strings.
@@ -278,37 +303,54 @@ pub type JsonStrings = std::sync::Arc<[String]>;
 impl Run {
     /// The request that the command line makes.
     pub fn request(&self) -> Request {
-        let (image, work) = (&self.image, &self.work);
-        Request {
-            pack: self.pack.clone(),
-            hotfix_dir: self.hotfix_dir.clone(),
-            through: self.through,
-            tool_credentials: self.tool_credentials,
-            offline: self.offline,
-            base_image: image.base_image.clone(),
-            from_image: image.from_image.clone(),
-            dockerfile: image.dockerfile.clone(),
-            build_args: image.build_arg.clone(),
-            vendor_image: image.vendor_image,
-            platform: image.platform.clone(),
-            entrypoint: image.entrypoint.as_ref().map(|strings| strings.to_vec()),
-            env: image.env.clone(),
-            product_home: image.product_home.clone(),
-            chown: image.chown,
-            tags: image.tag.clone(),
-            repository: image.repository.clone(),
-            labels: image.label.clone(),
-            output: image.output.clone(),
-            push: image.push,
-            workspace: work.workspace.clone(),
-            keep_workspace: work.keep_workspace,
-            workspace_mode: work.workspace_mode,
-            cache: work.cache.request().filter(|_| !work.no_cache),
-            report: work.report.clone(),
-            step_timeout: work.step_timeout,
-            max_unpacked_size: work.max_unpacked_size.as_u64(),
-            disk_check: !work.no_disk_check,
-        }
+        let request = request(&self.pack, &self.hotfix_dir, &self.image, &self.work);
+        Request { through: self.through, tool_credentials: self.tool_credentials, offline: self.offline, ..request }
+    }
+}
+
+impl ImageOptions {
+    /// Whether it was said where an image is to go.
+    pub fn are_for_an_image(&self) -> bool {
+        !self.tag.is_empty() || self.repository.is_some() || self.push || self.output != Output::Docker
+    }
+
+    /// Whether an image is to be built on one that holds the product.
+    pub fn name_an_image_with_the_product(&self) -> bool {
+        self.from_image.is_some()
+    }
+}
+
+/// A request for an image of `pack` with all hotfixes in `hotfix_dir`.
+pub(super) fn request(pack: &Path, hotfix_dir: &Path, image: &ImageOptions, work: &WorkOptions) -> Request {
+    Request {
+        pack: pack.to_owned(),
+        hotfix_dir: hotfix_dir.to_owned(),
+        through: None,
+        tool_credentials: ToolCredentials::Env,
+        offline: false,
+        base_image: image.base_image.clone(),
+        from_image: image.from_image.clone(),
+        dockerfile: image.dockerfile.clone(),
+        build_args: image.build_arg.clone(),
+        vendor_image: image.vendor_image,
+        platform: image.platform.clone(),
+        entrypoint: image.entrypoint.as_ref().map(|strings| strings.to_vec()),
+        env: image.env.clone(),
+        product_home: image.product_home.clone(),
+        chown: image.chown,
+        tags: image.tag.clone(),
+        repository: image.repository.clone(),
+        labels: image.label.clone(),
+        output: image.output.clone(),
+        push: image.push,
+        workspace: work.workspace.clone(),
+        keep_workspace: work.keep_workspace,
+        workspace_mode: work.workspace_mode,
+        cache: work.cache.request().filter(|_| !work.no_cache),
+        report: work.report.clone(),
+        step_timeout: work.step_timeout,
+        max_unpacked_size: work.max_unpacked_size.as_u64(),
+        disk_check: !work.no_disk_check,
     }
 }
 
@@ -349,7 +391,7 @@ pub(super) fn size(text: &str) -> Result<ByteSize, String> {
     text.parse().map_err(|_| "expected a size such as 20GB or 500MiB".to_owned())
 }
 
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let span: jiff::SignedDuration =
         text.parse().map_err(|_| "expected a time such as 30m, 90s or 1h30m".to_owned())?;
     let duration = Duration::try_from(span).map_err(|_| "a time cannot be negative".to_owned())?;

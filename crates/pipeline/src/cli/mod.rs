@@ -7,6 +7,8 @@ mod config;
 mod env;
 mod env_args;
 mod output;
+mod server;
+mod server_args;
 
 use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
@@ -98,6 +100,11 @@ async fn dispatch(cli: &Cli) -> u8 {
         Command::Inspect { image } => show(cli, image).await,
         Command::Cache(command) => cache::run(cli, command),
         Command::Env(command) => env::run(cli, command).await,
+        Command::State(args) => server::state(cli, args).await,
+        Command::Backup(args) => server::backup(cli, args).await,
+        Command::Restore(args) => server::restore(cli, args).await,
+        Command::Revert(args) => server::revert(cli, args).await,
+        Command::Migrate(args) => server::migrate(cli, args).await,
     }
 }
 
@@ -173,8 +180,15 @@ async fn run(cli: &Cli, apply: &Apply) -> u8 {
 
 /// The whole job; returns the names of the image.
 async fn apply_hotfixes(request: &Request, apply: &Apply, recorder: &mut Recorder) -> Result<Vec<String>, Failure> {
-    let credentials: Option<Credentials> =
-        recorder.check(Step::ValidateInputs, || apply.credential_sources().read())?;
+    let credentials = recorder.check(Step::ValidateInputs, || apply.credential_sources().read())?;
+    apply_request(request, credentials, recorder).await
+}
+
+async fn apply_request(
+    request: &Request,
+    credentials: Option<Credentials>,
+    recorder: &mut Recorder,
+) -> Result<Vec<String>, Failure> {
     let state = if credentials.is_some() { CredentialState::Given } else { CredentialState::Missing };
     let plan = Plan::resolve(request, state, recorder).await?;
     info!("{} {} with {} hotfixes", plan.product.name, plan.product.full_version(), plan.hotfixes.as_slice().len());

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod backups;
 mod cache;
 mod cache_trust;
 mod config;
@@ -30,6 +31,8 @@ mod inspect;
 mod interrupt;
 mod layout;
 mod layout_base;
+mod migrate;
+mod migrate_interrupt;
 mod names;
 mod pages;
 mod platform;

@@ -1,5 +1,6 @@
 //! Taking updates: the command without a name.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -61,9 +62,14 @@ pub(super) fn run(
         config.set_backup_size(backup::take_into(product, &folder)?);
     }
     let mut conflicts = Conflicts { level: target, paths: Vec::new() };
+    // Levels between are no states of a file: it goes from what it is to what it is to be.
+    let mut files: BTreeMap<&str, Vec<&FileUpdate>> = BTreeMap::new();
     for file in due.flat_map(|update| &update.files) {
-        if !take(product, file)? {
-            conflicts.paths.push(file.path.clone());
+        files.entry(&file.path).or_default().push(file);
+    }
+    for (path, updates) in files {
+        if !take(product, path, &updates)? {
+            conflicts.paths.push(path.to_owned());
         }
     }
     if !conflicts.paths.is_empty() {
@@ -76,23 +82,25 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Whether the file could be updated; else its versions are beside it.
-fn take(product: &Product, file: &FileUpdate) -> Result<bool> {
-    let path = product.home.join(&file.path);
-    let now = fs::read_to_string(&path).ok();
-    if now == file.to {
+/// Whether the file could be updated, from whichever of the levels it is at; else its versions are beside it.
+fn take(product: &Product, path: &str, updates: &[&FileUpdate]) -> Result<bool> {
+    let (Some(first), Some(last)) = (updates.first(), updates.last()) else { return Ok(true) };
+    let file = product.home.join(path);
+    let now = fs::read_to_string(&file).ok();
+    if now == last.to {
         return Ok(true);
     }
+    let is_the_vendors = updates.iter().any(|update| now == update.from || now == update.to);
     let skip = std::env::var(SKIP_CONFLICTS).is_ok_and(|value| value == "true");
-    if now != file.from && !skip {
-        for (text, kind) in [(&file.from, ORIGINAL), (&file.to, NEW)] {
-            write_whole(&beside(&path, kind), text.as_deref().unwrap_or_default().as_bytes())?;
+    if !is_the_vendors && !skip {
+        for (text, kind) in [(&first.from, ORIGINAL), (&last.to, NEW)] {
+            write_whole(&beside(&file, kind), text.as_deref().unwrap_or_default().as_bytes())?;
         }
         return Ok(false);
     }
-    match &file.to {
-        Some(text) => write_whole(&path, text.as_bytes())?,
-        None => fs::remove_file(&path).with_context(|| format!("cannot delete {}", file.path))?,
+    match &last.to {
+        Some(text) => write_whole(&file, text.as_bytes())?,
+        None => fs::remove_file(&file).with_context(|| format!("cannot delete {path}"))?,
     }
     Ok(true)
 }

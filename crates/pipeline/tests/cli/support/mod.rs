@@ -4,6 +4,7 @@ pub mod authority;
 pub mod engine;
 pub mod estate;
 pub mod http;
+pub mod installed;
 pub mod layout;
 pub mod podman;
 pub mod proxy;

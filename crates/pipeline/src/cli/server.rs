@@ -1,0 +1,339 @@
+//! `hotfix state`, `backup`, `restore`, `revert` and `migrate`: products that are unpacked, and may be servers.
+
+use std::fmt;
+use std::fs;
+use std::path::Path;
+
+use bytesize::ByteSize;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::args::{self, Cli};
+use super::server_args::{BackupArgs, BackupChoice, MigrateArgs, RestoreArgs, RevertArgs, StateArgs};
+use super::{apply_request, output, show, write_report};
+use crate::blocking::blocking;
+use crate::credentials::{self, CredentialSources, Credentials};
+use crate::host::Host;
+use crate::installation::Installation;
+use crate::installation::archive::Backup;
+use crate::installation::backup::BackupPlan;
+use crate::installation::restore::RestorePlan;
+use crate::installation::state::State;
+use crate::interrupt::{Interrupt, Signal};
+use crate::migration::{Migrated, Migration, Target, Wish, pack_of};
+use crate::pack::{Product, ProductPack};
+use crate::recorder::Recorder;
+use crate::source::IMAGE_PREFIX;
+use crate::step::{Failure, Kind, NO_PRODUCT, Problem, Step, USAGE};
+use crate::update_tool;
+use crate::workspace::Workspace;
+
+/// Exit code of a restore that left something as it is.
+const CONDITION: u8 = 11;
+/// Packs are only compared with; their own bound is that of `apply`.
+const LARGEST_PACK: u64 = 20_000_000_000;
+
+pub(super) async fn state(cli: &Cli, args: &StateArgs) -> u8 {
+    if let Some(image) = args.what.to_str().and_then(|what| what.strip_prefix(IMAGE_PREFIX)) {
+        return show(cli, image).await;
+    }
+    let work = async |_| {
+        if !args.what.is_dir() && args.what.exists() {
+            let pack = ProductPack::open(&args.what, LARGEST_PACK)?;
+            return Ok(output::answer(&cli.talk, &PackState::of(&args.what, &pack)));
+        }
+        let installation = Installation::open(&args.what)?;
+        let tool = match Host::detect() {
+            Ok(host) => update_tool::version_of(&installation.home, host.update_tool).await,
+            Err(_) => None,
+        };
+        let pack = args.pack.clone();
+        let state = blocking(move || State::of(&installation, open(pack.as_deref())?.as_ref(), tool)).await?;
+        Ok(output::answer(&cli.talk, &state))
+    };
+    interruptible(cli, work).await
+}
+
+pub(super) async fn backup(cli: &Cli, args: &BackupArgs) -> u8 {
+    let work = async |cancel: CancellationToken| {
+        let (home, to, dry_run) = (args.home.clone(), args.to.clone(), args.dry_run);
+        let (pack, wishes) = (args.what.pack.clone(), args.what.wishes());
+        let answer = blocking(move || {
+            let installation = Installation::open(&home)?;
+            let plan = BackupPlan::new(&installation, open(pack.as_deref())?.as_ref(), &wishes)?;
+            match dry_run {
+                true => plan.check(&to).map(|()| plan.answer()),
+                false => plan.write(&to, &cancel).map(|(_, answer)| answer),
+            }
+        });
+        Ok(output::answer(&cli.talk, &answer.await?))
+    };
+    interruptible(cli, work).await
+}
+
+pub(super) async fn restore(cli: &Cli, args: &RestoreArgs) -> u8 {
+    let work = async |cancel: CancellationToken| {
+        let (file, home) = (args.file.clone(), args.home.clone());
+        let (only, force, dry_run) = (args.only.clone(), args.force, args.dry_run);
+        let done = blocking(move || {
+            let installation = Installation::open(&home)?;
+            if !dry_run {
+                installation.must_be_stopped()?;
+            }
+            let backup = Backup::open(&file)?;
+            let plan = RestorePlan::new(&backup, &installation, &only, force)?;
+            if dry_run { Ok(plan) } else { plan.carry_out(&backup, &cancel) }
+        });
+        let done = done.await?;
+        let written = output::answer(&cli.talk, &done);
+        if done.done && done.kept() > 0 {
+            let what = format!("{} files are newer in {} and were kept", done.kept(), done.home.display());
+            output::error(&cli.talk, &[what], "look at them; --force replaces them as well, --only leaves others out");
+            return Ok(CONDITION);
+        }
+        Ok(written)
+    };
+    interruptible(cli, work).await
+}
+
+pub(super) async fn revert(cli: &Cli, args: &RevertArgs) -> u8 {
+    let mut recorder = Recorder::new(Interrupt::listen().unwrap_or_default(), args.step_timeout);
+    let wish = wish(&args.home, Target::Reverted, &args.backup);
+    let wish = Wish { only_newest: !args.all, ..wish };
+    let planned = plan(wish, &args.backup, &mut recorder).await;
+    let account = (args.credentials.sources(), args.tool_credentials);
+    let done = async {
+        match planned? {
+            planned if args.dry_run => Ok(output::answer(&cli.talk, &Planned(planned))),
+            planned if planned.is_done() => Ok(nothing_to_do(cli, &planned)),
+            planned => {
+                let credentials = credentials_of(account.0, &mut recorder)?;
+                let migrated = planned.carry_out(&credentials, account.1, &mut recorder).await?;
+                Ok(output::answer(&cli.talk, &migrated))
+            }
+        }
+    };
+    done.await.unwrap_or_else(|failure| failed(cli, &failure))
+}
+
+pub(super) async fn migrate(cli: &Cli, args: &MigrateArgs) -> u8 {
+    if args.image.name_an_image_with_the_product() {
+        let what = "command line: --from-image does not go with migrate: the product is that of HOME".to_owned();
+        output::error(&cli.talk, &[what], "give --base-image, --dockerfile or --vendor-image");
+        return USAGE;
+    }
+    let mut recorder = Recorder::new(Interrupt::listen().unwrap_or_default(), args.work.step_timeout);
+    let done = migrate_recorded(cli, args, &mut recorder).await;
+    let wants_report = args.image.are_for_an_image() && !args.dry_run;
+    let report = recorder.finish(done.as_ref().err());
+    if wants_report {
+        write_report(&report, args.work.report.as_deref());
+    }
+    done.unwrap_or_else(|failure| failed(cli, &failure))
+}
+
+async fn migrate_recorded(cli: &Cli, args: &MigrateArgs, recorder: &mut Recorder) -> Result<u8, Failure> {
+    let wish = wish(&args.home, args.to_level, &args.backup);
+    let wish = Wish { disk_check: !args.work.no_disk_check, ..wish };
+    let planned = plan(wish, &args.backup, recorder).await?;
+    if args.dry_run {
+        return Ok(output::answer(&cli.talk, &Planned(planned)));
+    }
+    let is_done = planned.is_done();
+    if is_done && !args.image.are_for_an_image() {
+        return Ok(nothing_to_do(cli, &planned));
+    }
+    let credentials = credentials_of(args.credentials.sources(), recorder)?;
+    let installation = planned.installation.clone();
+    let migrated = match is_done {
+        true => None,
+        false => Some(planned.carry_out(&credentials, args.tool_credentials, recorder).await?),
+    };
+    let images = match args.image.are_for_an_image() {
+        true => image(args, &installation, credentials, recorder).await?,
+        false => Vec::new(),
+    };
+    Ok(output::answer(&cli.talk, &MigrateAnswer { migrated, images }))
+}
+
+/// The image of the level that the product is at now; returns its names.
+async fn image(
+    args: &MigrateArgs,
+    installation: &Installation,
+    credentials: Credentials,
+    recorder: &mut Recorder,
+) -> Result<Vec<String>, Failure> {
+    let template = args::request(Path::new(""), Path::new(""), &args.image, &args.work);
+    let parent = template.workspace.clone();
+    let workspace = recorder.step(Step::BuildImage, || Workspace::create(parent.as_deref(), false))?;
+    let (folder, none) = (workspace.path().to_owned(), workspace.path().join("no-hotfixes"));
+    let (product, account) = (installation.clone(), credentials.clone());
+    let pack = async |cancel: CancellationToken| {
+        blocking(move || {
+            let level = product.standing()?.update_level.unwrap_or_default();
+            pack_of(&product, level, &folder, &account, &cancel)
+        })
+        .await
+    };
+    let pack = recorder.run(Step::BuildImage, pack).await?;
+    recorder.step(Step::BuildImage, || {
+        fs::create_dir(&none).map_err(|error| {
+            Problem::new(format!("{} cannot be made", none.display()), "check the disk of the workspace").because(error)
+        })
+    })?;
+    // A pack that is made once is nothing to keep.
+    let request = crate::request::Request {
+        pack,
+        hotfix_dir: none,
+        through: Some(0),
+        tool_credentials: args.tool_credentials,
+        cache: None,
+        ..template
+    };
+    apply_request(&request, Some(credentials), recorder).await
+}
+
+fn wish(home: &Path, target: Target, backup: &BackupChoice) -> Wish {
+    Wish {
+        home: home.to_owned(),
+        target,
+        only_newest: false,
+        backup: backup.backup.clone(),
+        no_backup: backup.no_backup.clone(),
+        wishes: backup.what.wishes(),
+        disk_check: false,
+    }
+}
+
+async fn plan(wish: Wish, backup: &BackupChoice, recorder: &mut Recorder) -> Result<Migration, Failure> {
+    let host = recorder.step(Step::ValidateOs, Host::detect)?;
+    let pack = backup.what.pack.clone();
+    let plan = async |_| blocking(move || Migration::plan(wish, host, open(pack.as_deref())?.as_ref())).await;
+    recorder.look_ahead(Step::ValidateInputs, plan).await
+}
+
+fn credentials_of(sources: CredentialSources, recorder: &mut Recorder) -> Result<Credentials, Failure> {
+    recorder.check(Step::ValidateInputs, || sources.read()?.ok_or_else(credentials::missing))
+}
+
+fn open(pack: Option<&Path>) -> Result<Option<ProductPack>, Problem> {
+    pack.map(|pack| ProductPack::open(pack, LARGEST_PACK)).transpose()
+}
+
+fn nothing_to_do(cli: &Cli, planned: &Migration) -> u8 {
+    output::answer(&cli.talk, &NothingToDo(planned))
+}
+
+fn failed(cli: &Cli, failure: &Failure) -> u8 {
+    output::failure(&cli.talk, failure);
+    failure.exit_code()
+}
+
+/// Does `work` until it is done or a signal comes; returns the exit code.
+async fn interruptible(cli: &Cli, work: impl AsyncFnOnce(CancellationToken) -> Result<u8, Problem>) -> u8 {
+    let interrupt = Interrupt::listen().unwrap_or_default();
+    let done = work(interrupt.child_token()).await;
+    match (done, interrupt.signal()) {
+        (Ok(code), _) => code,
+        (Err(_), Some(signal)) => signal.exit_code(),
+        (Err(problem), None) => {
+            output::error(&cli.talk, &problem.chain(), problem.hint());
+            match problem.kind {
+                Kind::Interrupted(signal) => Signal::exit_code(signal),
+                Kind::Failed | Kind::Conflict | Kind::TimedOut => NO_PRODUCT,
+            }
+        }
+    }
+}
+
+/// What a pack is.
+#[derive(Serialize)]
+struct PackState {
+    pack: String,
+    #[serde(flatten)]
+    product: Product,
+    bytes: u64,
+    files: usize,
+    unpacked_bytes: u64,
+}
+
+impl PackState {
+    fn of(path: &Path, pack: &ProductPack) -> Self {
+        Self {
+            pack: path.display().to_string(),
+            product: pack.product.clone(),
+            bytes: pack.bytes,
+            files: pack.files(),
+            unpacked_bytes: pack.unpacked_bytes(),
+        }
+    }
+}
+
+impl fmt::Display for PackState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Product { name, version, update_level } = &self.product;
+        writeln!(f, "product   {name} {version} at update level {update_level}")?;
+        writeln!(f, "pack      {} ({})", self.pack, ByteSize(self.bytes))?;
+        writeln!(f, "hotfixes  none")?;
+        writeln!(f, "unpacked  {} in {} files", ByteSize(self.unpacked_bytes), self.files)
+    }
+}
+
+/// What would be done.
+struct Planned(Migration);
+
+impl fmt::Display for Planned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.is_done() {
+            true => NothingToDo(&self.0).fmt(f),
+            false => self.0.fmt(f),
+        }
+    }
+}
+
+impl Serialize for Planned {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.json().serialize(serializer)
+    }
+}
+
+/// Where it is, which is where it was to be.
+struct NothingToDo<'a>(&'a Migration);
+
+impl fmt::Display for NothingToDo<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Migration { installation, standing, .. } = self.0;
+        let level =
+            standing.update_level.map_or_else(|| "an unknown level".to_owned(), |level| format!("level {level}"));
+        let home = installation.home.display();
+        writeln!(
+            f,
+            "{} in {home} is at {level} with {} hotfixes: nothing to do",
+            installation.name(),
+            standing.hotfixes
+        )
+    }
+}
+
+impl Serialize for NothingToDo<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.json().serialize(serializer)
+    }
+}
+
+/// What was done, and the names of the image.
+#[derive(Serialize)]
+struct MigrateAnswer {
+    #[serde(flatten)]
+    migrated: Option<Migrated>,
+    images: Vec<String>,
+}
+
+impl fmt::Display for MigrateAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(migrated) = &self.migrated {
+            migrated.fmt(f)?;
+        }
+        self.images.iter().try_for_each(|image| writeln!(f, "image {image}"))
+    }
+}

@@ -1,0 +1,248 @@
+//! The file of a backup: a tar, compressed with zstd, that begins with its manifest. It counts once it was read back.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Component, Path, PathBuf};
+
+use tar::{Archive, Builder, EntryType, Header};
+use tempfile::NamedTempFile;
+use tokio_util::sync::CancellationToken;
+
+use super::manifest::{Entry, Kind, Manifest, SCHEMA};
+use crate::checksums::HashWriter;
+use crate::pack::printable;
+use crate::step::Problem;
+
+/// Name of the first entry; no path of a product.
+const MANIFEST: &str = "hotfix-backup.json";
+/// Of zstd: its default, quicker than disks.
+const COMPRESSION: i32 = 3;
+/// Longer ones are no manifest.
+const LONGEST_MANIFEST: u64 = 1 << 30;
+
+/// A backup that was read to its end and is whole.
+#[derive(Debug, Clone)]
+pub struct Backup {
+    /// Its file.
+    pub path: PathBuf,
+    /// What is in it.
+    pub manifest: Manifest,
+}
+
+/// Writes what `manifest` lists of `home` to the file `to`, which must not be there, and reads it back.
+///
+/// # Errors
+/// Where a file was changed meanwhile, or the disk fails; then there is no file.
+pub fn write(home: &Path, manifest: Manifest, to: &Path, cancel: &CancellationToken) -> Result<Backup, Problem> {
+    let failed = |error: io::Error| {
+        let hint = "make room, or give --to with a file on another disk";
+        Problem::new(format!("the backup {} cannot be written", to.display()), hint).because(error)
+    };
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // Key stores and databases are nobody else's business.
+    let file = tempfile::Builder::new()
+        .prefix(".hotfix-backup-")
+        .permissions(fs::Permissions::from_mode(0o600))
+        .tempfile_in(folder)
+        .map_err(failed)?;
+    pack(home, &manifest, file.as_file(), cancel, failed)?;
+    file.as_file().sync_all().map_err(failed)?;
+    let read = Backup::open_as(file.path(), to)?;
+    if read.manifest != manifest {
+        return Err(failed(io::Error::other("what was read back is not what was written")));
+    }
+    keep(file, to).map_err(failed)?;
+    Ok(Backup { path: to.to_owned(), manifest })
+}
+
+fn keep(file: NamedTempFile, to: &Path) -> io::Result<()> {
+    file.persist_noclobber(to).map_err(|error| error.error)?;
+    if let Some(folder) = to.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn pack(
+    home: &Path,
+    manifest: &Manifest,
+    file: &File,
+    cancel: &CancellationToken,
+    failed: impl Fn(io::Error) -> Problem + Copy,
+) -> Result<(), Problem> {
+    let encoder = zstd::Encoder::new(file, COMPRESSION).map_err(failed)?;
+    let mut tar = Builder::new(encoder);
+    let text = serde_json::to_vec_pretty(manifest).map_err(|error| failed(error.into()))?;
+    let mut header = Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o600);
+    tar.append_data(&mut header, MANIFEST, text.as_slice()).map_err(failed)?;
+    for entry in &manifest.entries {
+        if cancel.is_cancelled() {
+            return Err(Problem::new("the backup was stopped", "run the same command again"));
+        }
+        append(&mut tar, home, entry, failed)?;
+    }
+    tar.into_inner().and_then(zstd::Encoder::finish).and_then(|mut file| file.flush()).map_err(failed)
+}
+
+fn append(
+    tar: &mut Builder<impl Write>,
+    home: &Path,
+    entry: &Entry,
+    failed: impl Fn(io::Error) -> Problem,
+) -> Result<(), Problem> {
+    let mut header = Header::new_gnu();
+    header.set_mode(entry.mode);
+    header.set_mtime(u64::try_from(entry.modified.as_second()).unwrap_or_default());
+    header.set_uid(entry.uid.into());
+    header.set_gid(entry.gid.into());
+    header.set_size(entry.bytes());
+    match &entry.kind {
+        Kind::Directory => {
+            header.set_entry_type(EntryType::Directory);
+            tar.append_data(&mut header, &entry.path, io::empty()).map_err(failed)
+        }
+        Kind::Link { target } => {
+            header.set_entry_type(EntryType::Symlink);
+            tar.append_link(&mut header, &entry.path, target).map_err(failed)
+        }
+        Kind::File { bytes, sha256 } => {
+            let path = home.join(&entry.path);
+            let changed = || {
+                let what = format!("{} was changed while it was backed up", path.display());
+                Problem::new(what, "stop whatever writes there, and run the same command again")
+            };
+            let file = File::open(&path).map_err(|error| changed().because(error))?;
+            let mut reader = Hashing { inner: file.take(*bytes), hash: HashWriter::default(), read: 0 };
+            // A file that has become shorter would put what follows in the wrong place.
+            let padded = (&mut reader).chain(io::repeat(0)).take(*bytes);
+            tar.append_data(&mut header, &entry.path, padded).map_err(failed)?;
+            let is_same = reader.read == *bytes && hex::encode(reader.hash.finish()) == *sha256;
+            if is_same { Ok(()) } else { Err(changed()) }
+        }
+    }
+}
+
+struct Hashing<R> {
+    inner: R,
+    hash: HashWriter,
+    read: u64,
+}
+
+impl<R: Read> Read for Hashing<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.hash.write_all(&buffer[..read])?;
+        self.read += read as u64;
+        Ok(read)
+    }
+}
+
+impl Backup {
+    /// The backup in the file `path`, every byte of it checked.
+    ///
+    /// # Errors
+    /// Where it is none, or is damaged.
+    pub fn open(path: &Path) -> Result<Self, Problem> {
+        Self::open_as(path, path)
+    }
+
+    fn open_as(path: &Path, shown: &Path) -> Result<Self, Problem> {
+        let manifest = read(path, shown, &mut |_, content| io::copy(content, &mut io::sink()).map(drop))?;
+        Ok(Self { path: path.to_owned(), manifest })
+    }
+
+    /// Hands the entries `wanted` (by path) to `take`, in the order of the backup, files with their content. The file is checked
+    /// once more: it can have been changed since.
+    ///
+    /// # Errors
+    /// As [`Backup::open`], and as `take`.
+    pub fn each(&self, mut take: impl FnMut(&Entry, &mut dyn Read) -> io::Result<()>) -> Result<(), Problem> {
+        let manifest = read(&self.path, &self.path, &mut |entry, content| take(entry, content))?;
+        if manifest != self.manifest {
+            let what = format!("the backup {} was changed while it was read", self.path.display());
+            return Err(Problem::new(what, "let nobody write to it, and run the same command again"));
+        }
+        Ok(())
+    }
+}
+
+type Take<'a> = &'a mut dyn FnMut(&Entry, &mut dyn Read) -> io::Result<()>;
+
+/// Reads a backup to its end and compares it with its manifest.
+fn read(path: &Path, shown: &Path, take: Take<'_>) -> Result<Manifest, Problem> {
+    let hint = "give the file that 'hotfix backup' wrote, as it was written";
+    let damaged = |reason: String| Problem::new(format!("{} is damaged: {reason}", shown.display()), hint);
+    let broken = |error: io::Error| damaged("it cannot be unpacked".to_owned()).because(error);
+    let file = File::open(path)
+        .map_err(|error| Problem::new(format!("the backup {} cannot be read", shown.display()), hint).because(error))?;
+    let none = || Problem::new(format!("{} is no backup", shown.display()), hint);
+    let decoder = zstd::Decoder::new(BufReader::new(file)).map_err(|error| none().because(error))?;
+    let mut archive = Archive::new(decoder);
+    let mut entries = archive.entries().map_err(|error| none().because(error))?;
+    let first = entries.next().ok_or_else(none)?.map_err(|error| none().because(error))?;
+    if first.path_bytes().as_ref() != MANIFEST.as_bytes() {
+        return Err(none());
+    }
+    let manifest = manifest(first.take(LONGEST_MANIFEST), &damaged)?;
+    let mut expected = manifest.entries.iter();
+    for found in entries {
+        let mut found = found.map_err(broken)?;
+        let path = String::from_utf8_lossy(&found.path_bytes()).trim_end_matches('/').to_owned();
+        let Some(entry) = expected.next().filter(|entry| entry.path == path) else {
+            return Err(damaged(format!("{} is not where its manifest says", printable(&path))));
+        };
+        check(entry, &mut found, take).map_err(|error| damaged(printable(&entry.path)).because(error))?;
+    }
+    match expected.next() {
+        Some(missing) => Err(damaged(format!("{} is not in it", printable(&missing.path)))),
+        None => Ok(manifest),
+    }
+}
+
+fn manifest(from: impl Read, damaged: &impl Fn(String) -> Problem) -> Result<Manifest, Problem> {
+    let value: serde_json::Value =
+        serde_json::from_reader(from).map_err(|error| damaged("its manifest".to_owned()).because(error))?;
+    if value["schema"].as_u64().is_some_and(|schema| schema > SCHEMA.into()) {
+        return Err(damaged("it was made by a newer hotfix".to_owned()));
+    }
+    let manifest: Manifest =
+        serde_json::from_value(value).map_err(|error| damaged("its manifest".to_owned()).because(error))?;
+    let mut seen = BTreeMap::new();
+    for entry in &manifest.entries {
+        let is_plain = |part| matches!(part, Component::Normal(_));
+        if entry.path.is_empty() || !Path::new(&entry.path).components().all(is_plain) {
+            return Err(damaged(format!("{} leads out of the product", printable(&entry.path))));
+        }
+        if seen.insert(&entry.path, ()).is_some() {
+            return Err(damaged(format!("{} is in it twice", printable(&entry.path))));
+        }
+    }
+    Ok(manifest)
+}
+
+/// Whether what was found is what the manifest says.
+fn check(entry: &Entry, found: &mut tar::Entry<'_, impl Read>, take: Take<'_>) -> io::Result<()> {
+    let wrong = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what.to_owned()));
+    match (&entry.kind, found.header().entry_type()) {
+        (Kind::Directory, EntryType::Directory) => take(entry, &mut io::empty()),
+        (Kind::Link { target }, EntryType::Symlink) => match found.link_name_bytes() {
+            Some(name) if name.as_ref() == target.as_bytes() => take(entry, &mut io::empty()),
+            _ => wrong("it leads elsewhere than its manifest says"),
+        },
+        (Kind::File { bytes, sha256 }, EntryType::Regular) => {
+            let mut reader = Hashing { inner: found, hash: HashWriter::default(), read: 0 };
+            take(entry, &mut reader)?;
+            // Whoever does not want it has not read it.
+            io::copy(&mut reader, &mut io::sink())?;
+            if reader.read != *bytes || hex::encode(reader.hash.finish()) != *sha256 {
+                return wrong("its content is not what its manifest says");
+            }
+            Ok(())
+        }
+        _ => wrong("it is not what its manifest says"),
+    }
+}

@@ -1,0 +1,94 @@
+//! Whether the data of a product is in its own folder: an embedded H2, as it comes, or in databases elsewhere.
+
+use std::fs;
+use std::path::Path;
+
+use toml::de::{DeTable, DeValue};
+
+const SETTINGS: &str = "repository/conf/deployment.toml";
+/// Of products from before `deployment.toml`.
+const OLD_SETTINGS: &str = "repository/conf/datasources/master-datasources.xml";
+
+/// Where the data is, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Databases {
+    /// In `repository/database`, some of it at least.
+    Embedded(String),
+    /// All of it elsewhere.
+    External(String),
+}
+
+impl Databases {
+    /// Of the product in `home`.
+    pub(super) fn of(home: &Path) -> Self {
+        match fs::read_to_string(home.join(SETTINGS)) {
+            Ok(text) => by_settings(&text),
+            Err(_) => match fs::read_to_string(home.join(OLD_SETTINGS)) {
+                Ok(text) if !text.contains("jdbc:h2") && text.contains("jdbc:") => {
+                    Self::External(format!("{OLD_SETTINGS} names external databases only"))
+                }
+                _ => Self::Embedded("databases are embedded where nothing else is set".to_owned()),
+            },
+        }
+    }
+}
+
+fn by_settings(text: &str) -> Databases {
+    let Ok(table) = DeTable::parse(text) else {
+        return Databases::Embedded(format!("{SETTINGS} cannot be read, so they may be embedded"));
+    };
+    let mut kinds = Vec::new();
+    for (key, value) in table.get_ref() {
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            // `[database.apim_db]`, and `[[datasource]]` for those of the user's own.
+            ("database", DeValue::Table(databases)) => {
+                kinds.extend(databases.values().filter_map(|database| kind_of(database.get_ref())));
+            }
+            ("datasource", DeValue::Array(sources)) => {
+                kinds.extend(sources.iter().filter_map(|source| kind_of(source.get_ref())));
+            }
+            _ => {}
+        }
+    }
+    match kinds.as_slice() {
+        [] => Databases::Embedded(format!("{SETTINGS} names no database, so they are embedded")),
+        kinds if kinds.iter().any(|kind| kind == "h2") => {
+            Databases::Embedded(format!("{SETTINGS} names an embedded H2"))
+        }
+        kinds => Databases::External(format!("{SETTINGS} names external databases only ({})", kinds.join(", "))),
+    }
+}
+
+/// `h2`, `mysql` and so on, by the type or the address.
+fn kind_of(database: &DeValue<'_>) -> Option<String> {
+    let DeValue::Table(settings) = database else { return None };
+    let text = |name: &str| match settings.get(name)?.get_ref() {
+        DeValue::String(text) => Some(text.to_lowercase()),
+        _ => None,
+    };
+    let by_address = || text("url")?.strip_prefix("jdbc:")?.split(':').next().map(str::to_owned);
+    text("type").or_else(by_address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_embedded(text: &str) -> bool {
+        matches!(by_settings(text), Databases::Embedded(_))
+    }
+
+    #[test]
+    fn one_that_is_embedded_is_enough() {
+        let h2 = "[database.apim_db]\ntype = \"h2\"\nurl = \"jdbc:h2:./x\"\n";
+        let mysql = "[database.shared_db]\ntype = \"mysql\"\nurl = \"jdbc:mysql://db/x\"\n";
+        let source = "[[datasource]]\nid = \"a\"\nurl = \"jdbc:H2:./x\"\n";
+        for text in ["", "[server]\nhostname = \"x\"\n", h2, &[h2, mysql].concat(), &[mysql, source].concat(), "no = ["]
+        {
+            assert!(is_embedded(text), "{text}");
+        }
+        let oracle = "[database.x]\nurl = \"jdbc:oracle:thin:@db\"\n";
+        let expected = "repository/conf/deployment.toml names external databases only (mysql, oracle)";
+        assert_eq!(by_settings(&[mysql, oracle].concat()), Databases::External(expected.to_owned()));
+    }
+}

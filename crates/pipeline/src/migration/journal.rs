@@ -1,0 +1,214 @@
+//! What a run has done to an installation, kept in it until all is done: whoever comes after a run that was stopped goes on from
+//! there.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::snapshot::Snapshot;
+use crate::installation::Installation;
+use crate::step::Problem;
+use crate::update_tool::Update;
+
+/// In the product's folder.
+pub const FOLDER: &str = ".hotfix-migration";
+const JOURNAL: &str = "journal.json";
+const SNAPSHOT: &str = "before.json";
+const SCHEMA: u32 = 1;
+
+/// Where to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// Without hotfixes, at the level that it has.
+    Reverted,
+    /// To this update level.
+    Level(u32),
+    /// To the latest one.
+    Latest,
+}
+
+/// What became of the user's data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Backed {
+    /// It is in this file.
+    Up(PathBuf),
+    /// It was not wanted, for this reason.
+    No(String),
+}
+
+/// A run that is not finished.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Journal {
+    schema: u32,
+    /// When it began.
+    pub begun: Timestamp,
+    /// Where to.
+    pub target: Target,
+    /// The update level then.
+    pub from_level: Option<u32>,
+    /// How many hotfixes were applied then.
+    pub from_hotfixes: usize,
+    /// How many are to be left.
+    pub down_to: usize,
+    /// What became of the user's data.
+    pub backed: Backed,
+    /// Files of the configuration that are not as they were, once the hotfixes are reverted.
+    pub taken_back: Option<Vec<String>>,
+    /// Files that the user has to decide on.
+    pub conflicts: Vec<String>,
+    #[serde(skip)]
+    folder: PathBuf,
+}
+
+impl Target {
+    /// What the update tool is asked for; nothing where it is only to revert.
+    pub fn update(self) -> Option<Update> {
+        match self {
+            Self::Reverted => None,
+            Self::Level(level) => Some(Update::To(level)),
+            Self::Latest => Some(Update::ToLatest),
+        }
+    }
+
+    fn words(self) -> String {
+        match self {
+            Self::Reverted => "reverting its hotfixes".to_owned(),
+            Self::Level(level) => format!("moving to level {level}"),
+            Self::Latest => "moving to the latest level".to_owned(),
+        }
+    }
+}
+
+impl Journal {
+    /// The run that was stopped in `installation`, if there is one.
+    ///
+    /// # Errors
+    /// Where what it left cannot be read.
+    pub fn find(installation: &Installation) -> Result<Option<Self>, Problem> {
+        let folder = installation.home.join(FOLDER);
+        let file = folder.join(JOURNAL);
+        let unreadable = || {
+            Problem::new(
+                format!("{}, which a run that was stopped has left, cannot be read", file.display()),
+                "see with 'hotfix state' where the product stands; then remove that folder",
+            )
+        };
+        let text = match fs::read(&file) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(|error| unreadable().because(error))?,
+        };
+        let journal: Self = serde_json::from_slice(&text).map_err(|error| unreadable().because(error))?;
+        if journal.schema > SCHEMA {
+            return Err(unreadable().with_hint("it is of a newer hotfix: use that one"));
+        }
+        Ok(Some(Self { folder, ..journal }))
+    }
+
+    /// Begins one, with the product as it is.
+    ///
+    /// # Errors
+    /// Where the product cannot be read or written to.
+    pub fn begin(
+        installation: &Installation,
+        (target, down_to): (Target, usize),
+        backed: Backed,
+        snapshot: &Snapshot,
+    ) -> Result<Self, Problem> {
+        let standing = installation.standing()?;
+        let journal = Self {
+            schema: SCHEMA,
+            begun: Timestamp::now(),
+            target,
+            from_level: standing.update_level,
+            from_hotfixes: standing.hotfixes,
+            down_to,
+            backed,
+            taken_back: None,
+            conflicts: Vec::new(),
+            folder: installation.home.join(FOLDER),
+        };
+        let text = serde_json::to_vec(snapshot).map_err(|error| journal.unwritable(error.into()))?;
+        fs::create_dir_all(&journal.folder)
+            .and_then(|()| write(&journal.folder, SNAPSHOT, &text))
+            .map_err(|error| journal.unwritable(error))?;
+        journal.save()?;
+        Ok(journal)
+    }
+
+    /// Takes over what another run has begun, for a target that lies further on.
+    ///
+    /// # Errors
+    /// Where it was for something else.
+    pub fn check(&self, target: Target, installation: &Installation) -> Result<(), Problem> {
+        if self.target != target && self.target != Target::Reverted {
+            return Err(Problem::new(
+                format!(
+                    "{} was begun with {} on {}, and that is not finished",
+                    installation.home.display(),
+                    self.target.words(),
+                    self.begun.strftime("%Y-%m-%d %H:%M UTC")
+                ),
+                "finish that first, by the same command as then",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The product as it was when the run began.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot, Problem> {
+        let file = self.folder.join(SNAPSHOT);
+        let read = fs::read(&file).and_then(|text| Ok(serde_json::from_slice(&text)?));
+        read.map_err(|error| {
+            Problem::new(format!("{} cannot be read", file.display()), "check its permissions").because(error)
+        })
+    }
+
+    /// With another target, no less far on.
+    #[must_use]
+    pub fn to(self, target: Target, down_to: usize) -> Self {
+        Self { target, down_to: down_to.min(self.down_to), ..self }
+    }
+
+    /// Writes down where the run is.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn save(&self) -> Result<(), Problem> {
+        let text = serde_json::to_vec_pretty(self).map_err(|error| self.unwritable(error.into()))?;
+        write(&self.folder, JOURNAL, &text).map_err(|error| self.unwritable(error))
+    }
+
+    /// All is done.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn finish(&self) -> Result<(), Problem> {
+        // The journal first: without it the rest means nothing.
+        let removed = fs::remove_file(self.folder.join(JOURNAL)).and_then(|()| fs::remove_dir_all(&self.folder));
+        removed.map_err(|error| self.unwritable(error))
+    }
+
+    fn unwritable(&self, error: io::Error) -> Problem {
+        let what = format!("{} cannot be written", self.folder.display());
+        Problem::new(what, "run as the user whom the product belongs to, and make room").because(error)
+    }
+}
+
+/// Whole or not at all, and for good.
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let new = folder.join(format!("{name}.new"));
+    let mut file = File::create(&new)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&new, folder.join(name))?;
+    File::open(folder)?.sync_all()
+}

@@ -1,0 +1,260 @@
+//! What a migration would do: made by reading, never by writing.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use bytesize::ByteSize;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use walkdir::WalkDir;
+
+use super::journal::{Backed, Journal, Target};
+use super::{CONFIGURATION, shown};
+use crate::host::Host;
+use crate::installation::archive::Backup;
+use crate::installation::backup::{Answer, BackupPlan};
+use crate::installation::folders::Wishes;
+use crate::installation::{Installation, Standing};
+use crate::pack::{ProductPack, printable};
+use crate::step::Problem;
+use crate::tree::BIN;
+use crate::update_tool::SETUP_SCRIPT;
+
+/// From the vendor's documentation: 3 × product + 500 MB.
+const DISK_RESERVE: u64 = 500_000_000;
+
+/// What the user wants.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    /// The product's folder.
+    pub home: PathBuf,
+    /// Where to.
+    pub target: Target,
+    /// Only the newest hotfix.
+    pub only_newest: bool,
+    /// The file for the user's data, where it is not to be beside the product.
+    pub backup: Option<PathBuf>,
+    /// Why there is to be none.
+    pub no_backup: Option<String>,
+    /// What is backed up beside what the vendor's conditions say, or not.
+    pub wishes: Wishes,
+    /// Whether the free disk is looked at.
+    pub disk_check: bool,
+}
+
+/// What is to become of the user's data.
+#[derive(Debug, Clone)]
+pub enum BackupWish {
+    /// It goes into this file.
+    Into(PathBuf, BackupPlan),
+    /// It is in this file already, since a run that was stopped.
+    Made(PathBuf),
+    /// It is not wanted, for this reason.
+    No(String),
+    /// Nothing is to be changed.
+    NotNeeded,
+}
+
+/// A migration that can be carried out, as far as can be told without the update tool.
+#[derive(Debug, Clone)]
+pub struct Migration {
+    /// Of what.
+    pub installation: Installation,
+    /// Where it stands.
+    pub standing: Standing,
+    /// This machine.
+    pub host: Host,
+    /// Where to.
+    pub target: Target,
+    /// How many hotfixes are to be left.
+    pub down_to: usize,
+    /// What a run that was stopped has left.
+    pub journal: Option<Journal>,
+    /// What is to become of the user's data.
+    pub backup: BackupWish,
+}
+
+impl Migration {
+    /// Looks at everything that can be looked at; with a pack, only what is not as in it is backed up.
+    ///
+    /// # Errors
+    /// Where a server runs, the level is behind, another migration is not finished, or something cannot be read.
+    pub fn plan(wish: Wish, host: Host, pack: Option<&ProductPack>) -> Result<Self, Problem> {
+        let installation = Installation::open(&wish.home)?;
+        installation.must_be_stopped()?;
+        let standing = installation.standing()?;
+        let journal = Journal::find(&installation)?;
+        if let Some(journal) = &journal {
+            journal.check(wish.target, &installation)?;
+        }
+        check_level(&installation, standing, wish.target)?;
+        check_tool(&installation, host)?;
+        if wish.disk_check && wish.target != Target::Reverted {
+            check_disk(&installation)?;
+        }
+        let down_to = match (&journal, wish.only_newest) {
+            (_, false) => 0,
+            // One that was stopped is finished, not done once more.
+            (Some(journal), true) => journal.down_to,
+            (None, true) => standing.hotfixes.checked_sub(1).ok_or_else(|| {
+                let what = format!("no hotfix is applied in {}", installation.home.display());
+                Problem::new(what, "see 'hotfix state'")
+            })?,
+        };
+        let backed = journal.as_ref().map(|journal| journal.backed.clone());
+        let backup = match (wish.no_backup, backed) {
+            (Some(reason), _) | (None, Some(Backed::No(reason))) => BackupWish::No(reason),
+            (None, Some(Backed::Up(file))) => BackupWish::Made(file),
+            (None, None) if is_there(standing, wish.target) && standing.hotfixes <= down_to => BackupWish::NotNeeded,
+            (None, None) => {
+                let mut wishes = wish.wishes;
+                wishes.also = Some((CONFIGURATION, "revert-hotfix takes back what was changed there since"));
+                let plan = BackupPlan::new(&installation, pack, &wishes)?;
+                let file = wish.backup.unwrap_or_else(|| beside(&installation, standing));
+                into(file, plan)?
+            }
+        };
+        Ok(Self { installation, standing, host, target: wish.target, down_to, journal, backup })
+    }
+
+    /// Whether it is where it is to be.
+    pub fn is_done(&self) -> bool {
+        let is_there = is_there(self.standing, self.target) && self.standing.hotfixes <= self.down_to;
+        self.journal.is_none() && is_there
+    }
+
+    fn backup_answer(&self) -> Option<Answer> {
+        match &self.backup {
+            BackupWish::Into(file, plan) => Some(Answer { backup: Some(file.clone()), ..plan.answer() }),
+            BackupWish::Made(_) | BackupWish::No(_) | BackupWish::NotNeeded => None,
+        }
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        json!({
+            "home": self.installation.home, "product": self.installation.product, "version": self.installation.version,
+            "update_level": self.standing.update_level, "hotfixes": self.standing.hotfixes,
+            "target": self.target, "revert": self.standing.hotfixes.saturating_sub(self.down_to),
+            "backup": self.backup_answer(), "journal": self.journal, "done": self.is_done(),
+        })
+    }
+}
+
+/// Whether the level is what is asked for; whether there is a later one, only the tool knows.
+fn is_there(standing: Standing, target: Target) -> bool {
+    match target {
+        Target::Reverted => true,
+        Target::Level(level) => standing.update_level == Some(level),
+        Target::Latest => false,
+    }
+}
+
+/// Into `file`, unless just this is in it already, since a run that was stopped in the next moment.
+fn into(file: PathBuf, plan: BackupPlan) -> Result<BackupWish, Problem> {
+    if file.is_file()
+        && let Ok(backup) = Backup::open(&file)
+        && plan.is_in(&backup)?
+    {
+        return Ok(BackupWish::Made(file));
+    }
+    plan.check(&file).map_err(|problem| {
+        let hint = problem.hint().replace("--to", "--backup");
+        problem.with_hint(hint)
+    })?;
+    Ok(BackupWish::Into(file, plan))
+}
+
+/// Beside the product, by level and time.
+fn beside(installation: &Installation, standing: Standing) -> PathBuf {
+    let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let name = installation.home.file_name().unwrap_or_default().to_string_lossy();
+    let name = format!("{name}-level-{}-{time}.tar.zst", shown(standing.update_level));
+    installation.home.parent().unwrap_or(Path::new("/")).join(name)
+}
+
+/// The tool goes forward only.
+fn check_level(installation: &Installation, standing: Standing, target: Target) -> Result<(), Problem> {
+    match (target, standing.update_level) {
+        (Target::Level(asked), Some(there)) if there > asked => Err(Problem::new(
+            format!("{} is at update level {there}, which is beyond {asked}", installation.home.display()),
+            format!("give --to-level with {there} or more: the update tool goes forward only"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn check_tool(installation: &Installation, host: Host) -> Result<(), Problem> {
+    let has = |name: &str| installation.home.join(BIN).join(name).is_file();
+    if has(host.update_tool) || has(SETUP_SCRIPT) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        format!(
+            "{} has no update tool for this machine: neither bin/{} nor bin/{SETUP_SCRIPT}",
+            installation.home.display(),
+            host.update_tool
+        ),
+        "take it from a clean pack of the product",
+    ))
+}
+
+fn check_disk(installation: &Installation) -> Result<(), Problem> {
+    let lengths = WalkDir::new(&installation.home).into_iter().filter_map(Result::ok);
+    let bytes: u64 = lengths.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum();
+    let needed = 3 * bytes + DISK_RESERVE;
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    for place in [Some(installation.home.clone()), home].into_iter().flatten().filter(|place| place.is_dir()) {
+        let Ok(stat) = rustix::fs::statvfs(&place) else { continue };
+        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        if free < needed {
+            return Err(Problem::new(
+                format!(
+                    "{} has {} free, and {} are needed (3 × product + 500 MB, the vendor's rule)",
+                    place.display(),
+                    ByteSize(free),
+                    ByteSize(needed)
+                ),
+                "make room, or give --no-disk-check to try all the same",
+            ));
+        }
+    }
+    Ok(())
+}
+
+impl fmt::Display for Migration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { installation, standing, target, .. } = self;
+        let level = shown(standing.update_level);
+        writeln!(f, "product   {} {} at update level {level}", installation.product, installation.version)?;
+        writeln!(f, "home      {}", installation.home.display())?;
+        if let Some(journal) = &self.journal {
+            writeln!(f, "begun     {}, and not finished", journal.begun.strftime("%Y-%m-%d %H:%M UTC"))?;
+        }
+        match &self.backup {
+            BackupWish::Made(file) => writeln!(f, "backup    {}, made before", file.display())?,
+            BackupWish::No(reason) => writeln!(f, "backup    none: {}", printable(reason))?,
+            BackupWish::NotNeeded => {}
+            BackupWish::Into(file, plan) => {
+                let answer = plan.answer();
+                writeln!(f, "backup    {} files, {}, to {}", answer.files, ByteSize(answer.bytes), file.display())?;
+                for decision in &answer.folders {
+                    let sign = if decision.taken { "+" } else { "-" };
+                    writeln!(f, "          {sign} {}: {}", printable(&decision.folder), printable(&decision.reason))?;
+                }
+            }
+        }
+        for number in (self.down_to + 1..=standing.hotfixes).rev() {
+            writeln!(f, "revert    hotfix {number}")?;
+        }
+        match target {
+            Target::Reverted => {}
+            Target::Level(to) if standing.update_level == Some(*to) => {
+                writeln!(f, "update    none: level {to} is there")?
+            }
+            Target::Level(to) => writeln!(f, "update    to level {to}")?,
+            Target::Latest => writeln!(f, "update    to the latest level")?,
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,91 @@
+//! A migration that is killed at any moment: the same command again ends right, and nothing of the user's is lost.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::installed::{Installed, OWN, README, SETTINGS};
+
+/// Moments at which it is killed.
+const MOMENTS: u32 = 50;
+const BACKUP: &str = "before.tar.zst";
+
+fn server() -> Installed {
+    let installed = Installed::with_tool(|tool| tool.backup = false).with_hotfixes(3).with_own_data();
+    installed.put(SETTINGS, &installed.text(SETTINGS).replace("127.0.0.1", "10.0.0.7"));
+    installed
+}
+
+fn words(installed: &Installed) -> [String; 6] {
+    ["migrate", &installed.home, "--to-level", "20", "--backup", BACKUP].map(str::to_owned)
+}
+
+/// As one that nobody stopped: level, files, the user's data, and the settings in a backup.
+fn is_migrated(installed: &Installed, moment: u32) {
+    assert_eq!(installed.standing(), ("20".to_owned(), 0), "{moment}");
+    for (path, text) in OWN {
+        assert_eq!(installed.text(path), text, "{moment}: {path}");
+    }
+    assert_eq!(installed.text(README), "How to start the server of level 20.\n", "{moment}");
+    assert!(!installed.path(".hotfix-migration").exists(), "{moment}");
+    installed.run(&format!("restore {BACKUP} HOME --force")).succeeds();
+    assert!(installed.text(SETTINGS).contains("10.0.0.7"), "{moment}");
+}
+
+/// Evenly over a bit more than a whole run, and a moment off.
+fn moment(number: u32, whole: Duration) -> Duration {
+    let off = f64::from(number * 7919 % 100) / 100.0;
+    whole.mul_f64((f64::from(number) + off) * 1.1 / f64::from(MOMENTS))
+}
+
+#[test]
+fn killed_at_any_moment() {
+    let whole = server();
+    let started = Instant::now();
+    whole.scenario.run(&words(&whole)).succeeds();
+    let time = started.elapsed();
+    let expected = whole.files();
+    is_migrated(&whole, 0);
+    let mut cut_short = 0;
+    for number in 0..MOMENTS {
+        let installed = server();
+        let mut child = installed.scenario.spawn(&words(&installed));
+        std::thread::sleep(moment(number, time));
+        child.kill().expect("it was started");
+        let ended = child.wait_with_output().expect("it ends").status;
+        cut_short += u32::from(!ended.success());
+        let again = installed.scenario.run(&words(&installed));
+        assert_eq!(again.code, Some(0), "{number}: {}", again.stderr);
+        let mut files = installed.files();
+        // The update tool's own half-written file, where it was killed as well.
+        files.retain(|path, _| !path.ends_with(".update-tool.new"));
+        assert_eq!(files, expected, "{number}");
+        if !ended.success() {
+            is_migrated(&installed, number);
+        }
+    }
+    // How long a run takes depends on what else the machine does; most should be.
+    assert!(cut_short > MOMENTS / 4, "only {cut_short} were cut short: killed too late");
+}
+
+#[test]
+fn asked_to_stop_it_says_where_it_stands() {
+    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+        let installed = Installed::with_tool(|tool| tool.slow_ms = 300).with_hotfixes(2);
+        let before = installed.scenario.calls().len();
+        let child = installed.scenario.spawn(&words(&installed));
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while installed.scenario.calls().len() < before + 3 {
+            assert!(Instant::now() < deadline, "the tool was not called");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        kill_process(Pid::from_raw(child.id().cast_signed()).expect("not 0"), signal).expect("it is there");
+        let output = child.wait_with_output().expect("it ends");
+        let said = String::from_utf8(output.stderr).expect("UTF-8");
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        assert!(said.contains("error: revert-hotfixes: stopped by "), "{said}");
+        assert!(said.contains("so far: the backup is before.tar.zst, level 10, 1 of 2 hotfixes"), "{said}");
+        installed.scenario.run(&words(&installed)).succeeds();
+        assert_eq!(installed.standing(), ("20".to_owned(), 0));
+    }
+}
