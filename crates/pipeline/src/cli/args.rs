@@ -3,6 +3,7 @@
 // The comments on arguments are their help, where `<product>` is a placeholder.
 #![allow(rustdoc::invalid_html_tags)]
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,6 +32,9 @@ pub struct Cli {
     /// File of settings, options by their long names [default: hotfix.toml in the current folder, if there]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
     pub config: Option<PathBuf>,
+    /// Names of options that were not given on the command line, but in the environment or in the file
+    #[arg(skip)]
+    pub set_elsewhere: BTreeSet<String>,
 }
 
 const EXIT_CODES: &str = "\
@@ -309,14 +313,17 @@ impl Run {
 }
 
 impl ImageOptions {
-    /// Whether it was said where an image is to go.
-    pub fn are_for_an_image(&self) -> bool {
-        !self.tag.is_empty() || self.repository.is_some() || self.push || self.output != Output::Docker
-    }
-
-    /// Whether an image is to be built on one that holds the product.
-    pub fn name_an_image_with_the_product(&self) -> bool {
-        self.from_image.is_some()
+    /// Which options say that there is to be an image, and where: what stands in a file for other commands does not.
+    pub fn that_ask_for_an_image(&self, set_elsewhere: &BTreeSet<String>) -> Vec<&'static str> {
+        let asked = [
+            ("tag", !self.tag.is_empty()),
+            ("repository", self.repository.is_some()),
+            ("push", self.push),
+            ("output", self.output != Output::Docker),
+            ("from-image", self.from_image.is_some()),
+        ];
+        let here = asked.into_iter().filter(|(name, is_set)| *is_set && !set_elsewhere.contains(*name));
+        here.map(|(name, _)| name).collect()
     }
 }
 

@@ -20,7 +20,7 @@ use crate::installation::backup::BackupPlan;
 use crate::installation::restore::RestorePlan;
 use crate::installation::state::State;
 use crate::interrupt::{Interrupt, Signal};
-use crate::migration::{Migrated, Migration, Target, Wish, pack_of};
+use crate::migration::{Journal, Migrated, Migration, Target, Wish, pack_of};
 use crate::pack::{Product, ProductPack};
 use crate::recorder::Recorder;
 use crate::source::IMAGE_PREFIX;
@@ -48,7 +48,12 @@ pub(super) async fn state(cli: &Cli, args: &StateArgs) -> u8 {
             Err(_) => None,
         };
         let pack = args.pack.clone();
-        let state = blocking(move || State::of(&installation, open(pack.as_deref())?.as_ref(), tool)).await?;
+        let state = blocking(move || {
+            let unfinished = Journal::find(&installation)?.map(|journal| journal.words());
+            let state = State::of(&installation, open(pack.as_deref())?.as_ref(), tool)?;
+            Ok(State { unfinished, ..state })
+        });
+        let state = state.await?;
         Ok(output::answer(&cli.talk, &state))
     };
     interruptible(cli, work).await
@@ -104,7 +109,9 @@ pub(super) async fn revert(cli: &Cli, args: &RevertArgs) -> u8 {
     let account = (args.credentials.sources(), args.tool_credentials);
     let done = async {
         match planned? {
-            planned if args.dry_run => Ok(output::answer(&cli.talk, &Planned(planned))),
+            planned if args.dry_run => {
+                Ok(output::answer(&cli.talk, &Planned { migration: planned, wants_image: false }))
+            }
             planned if planned.is_done() => Ok(nothing_to_do(cli, &planned)),
             planned => {
                 let credentials = credentials_of(account.0, &mut recorder)?;
@@ -117,14 +124,15 @@ pub(super) async fn revert(cli: &Cli, args: &RevertArgs) -> u8 {
 }
 
 pub(super) async fn migrate(cli: &Cli, args: &MigrateArgs) -> u8 {
-    if args.image.name_an_image_with_the_product() {
+    let asked = args.image.that_ask_for_an_image(&cli.set_elsewhere);
+    if asked.contains(&"from-image") {
         let what = "command line: --from-image does not go with migrate: the product is that of HOME".to_owned();
         output::error(&cli.talk, &[what], "give --base-image, --dockerfile or --vendor-image");
         return USAGE;
     }
     let mut recorder = Recorder::new(Interrupt::listen().unwrap_or_default(), args.work.step_timeout);
     let done = migrate_recorded(cli, args, &mut recorder).await;
-    let wants_report = args.image.are_for_an_image() && !args.dry_run;
+    let wants_report = !asked.is_empty() && !args.dry_run;
     let report = recorder.finish(done.as_ref().err());
     if wants_report {
         write_report(&report, args.work.report.as_deref());
@@ -133,14 +141,15 @@ pub(super) async fn migrate(cli: &Cli, args: &MigrateArgs) -> u8 {
 }
 
 async fn migrate_recorded(cli: &Cli, args: &MigrateArgs, recorder: &mut Recorder) -> Result<u8, Failure> {
+    let wants_image = !args.image.that_ask_for_an_image(&cli.set_elsewhere).is_empty();
     let wish = wish(&args.home, args.to_level, &args.backup);
     let wish = Wish { disk_check: !args.work.no_disk_check, ..wish };
     let planned = plan(wish, &args.backup, recorder).await?;
     if args.dry_run {
-        return Ok(output::answer(&cli.talk, &Planned(planned)));
+        return Ok(output::answer(&cli.talk, &Planned { migration: planned, wants_image }));
     }
     let is_done = planned.is_done();
-    if is_done && !args.image.are_for_an_image() {
+    if is_done && !wants_image {
         return Ok(nothing_to_do(cli, &planned));
     }
     let credentials = credentials_of(args.credentials.sources(), recorder)?;
@@ -149,7 +158,7 @@ async fn migrate_recorded(cli: &Cli, args: &MigrateArgs, recorder: &mut Recorder
         true => None,
         false => Some(planned.carry_out(&credentials, args.tool_credentials, recorder).await?),
     };
-    let images = match args.image.are_for_an_image() {
+    let images = match wants_image {
         true => image(args, &installation, credentials, recorder).await?,
         false => Vec::new(),
     };
@@ -188,6 +197,7 @@ async fn image(
         through: Some(0),
         tool_credentials: args.tool_credentials,
         cache: None,
+        from_image: None,
         ..template
     };
     apply_request(&request, Some(credentials), recorder).await
@@ -280,20 +290,27 @@ impl fmt::Display for PackState {
 }
 
 /// What would be done.
-struct Planned(Migration);
+struct Planned {
+    migration: Migration,
+    wants_image: bool,
+}
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.is_done() {
-            true => NothingToDo(&self.0).fmt(f),
-            false => self.0.fmt(f),
+        match self.migration.is_done() {
+            true => NothingToDo(&self.migration).fmt(f)?,
+            false => self.migration.fmt(f)?,
         }
+        if self.wants_image {
+            writeln!(f, "image     of the product as it is then")?;
+        }
+        Ok(())
     }
 }
 
 impl Serialize for Planned {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.json().serialize(serializer)
+        self.migration.json().serialize(serializer)
     }
 }
 

@@ -32,6 +32,8 @@ pub struct State {
     pub folders: Vec<FolderState>,
     /// Whether what is in the folders was compared with a pack.
     pub compared: bool,
+    /// What was begun with it and is not finished.
+    pub unfinished: Option<String>,
 }
 
 /// What is in one of the folders.
@@ -81,6 +83,7 @@ impl State {
             server: installation.server()?,
             folders: folders.iter().map(state).collect(),
             compared: pack.is_some(),
+            unfinished: None,
         })
     }
 }
@@ -98,6 +101,9 @@ impl fmt::Display for State {
         match &self.server {
             Some(Server { pid }) => writeln!(f, "server    runs, process {pid}")?,
             None => writeln!(f, "server    does not run")?,
+        }
+        if let Some(unfinished) = &self.unfinished {
+            writeln!(f, "begun     {unfinished}, and not finished: the same command goes on")?;
         }
         let own = if self.compared { "not as in the pack" } else { "files" };
         let width = FOLDERS.iter().map(|folder| folder.len()).max().unwrap_or_default();

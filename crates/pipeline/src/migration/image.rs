@@ -14,7 +14,7 @@ use super::journal::FOLDER;
 use crate::credentials::Credentials;
 use crate::installation::{Installation, PID_FILE};
 use crate::leaks::Secrets;
-use crate::pack::{CONFIG_JSON, LOGS, printable};
+use crate::pack::{CONFIG_JSON, LOGS, printable, safe_name, stays_inside};
 use crate::scrub::{Private, scrub, tokens_in};
 use crate::step::Problem;
 use crate::tree::{Kind, Node, scan_all};
@@ -48,6 +48,7 @@ pub fn pack_of(
         if cancel.is_cancelled() {
             return Err(Problem::new("stopped while the product was packed", "run the same command again"));
         }
+        check_name(inner, node)?;
         check(home, inner, node, &secrets)?;
         add(&mut zip, home, (&top, inner), node, &private(installation, credentials)).map_err(failed)?;
     }
@@ -71,6 +72,23 @@ fn private(installation: &Installation, credentials: &Credentials) -> Private {
         private.add(home.to_string_lossy());
     }
     private
+}
+
+/// What no pack has, no image of one can have.
+fn check_name(path: &str, node: &Node) -> Result<(), Problem> {
+    safe_name(path.as_bytes()).map_err(|reason| {
+        Problem::new(
+            format!("{} cannot be in an image: its name {reason}", printable(path)),
+            "rename it, or move it away",
+        )
+    })?;
+    match &node.kind {
+        Kind::Symlink(target) if !stays_inside(path, target) => Err(Problem::new(
+            format!("{} cannot be in an image: it leads out of the product, to {}", printable(path), printable(target)),
+            "put what it leads to into its place, or mount that where the image runs",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// Everybody who has the image could read it there.

@@ -148,16 +148,16 @@ impl Journal {
     pub fn check(&self, target: Target, installation: &Installation) -> Result<(), Problem> {
         if self.target != target && self.target != Target::Reverted {
             return Err(Problem::new(
-                format!(
-                    "{} was begun with {} on {}, and that is not finished",
-                    installation.home.display(),
-                    self.target.words(),
-                    self.begun.strftime("%Y-%m-%d %H:%M UTC")
-                ),
+                format!("{} was begun with {}, and that is not finished", installation.home.display(), self.words()),
                 "finish that first, by the same command as then",
             ));
         }
         Ok(())
+    }
+
+    /// What was begun, and when.
+    pub fn words(&self) -> String {
+        format!("{} on {}", self.target.words(), self.begun.strftime("%Y-%m-%d %H:%M UTC"))
     }
 
     /// The product as it was when the run began.

@@ -8,6 +8,8 @@ mod plan;
 mod snapshot;
 
 use std::fmt;
+use std::fs::{self, File, TryLockError};
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +32,9 @@ pub use image::pack_of;
 pub use journal::{Backed, FOLDER, Journal, Target};
 pub use plan::{BackupWish, Migration, Wish};
 use snapshot::Snapshot;
+
+/// Set by pipelines that want the vendor's files, whatever was in them.
+const SKIP_CONFLICTS: &str = "WSO2_UPDATES_SKIP_CONFLICTS";
 
 /// Configuration that was changed since a hotfix was applied goes with it, says the vendor.
 pub const CONFIGURATION: &str = "repository/conf";
@@ -64,6 +69,8 @@ impl Migration {
         hand_over: ToolCredentials,
         recorder: &mut Recorder,
     ) -> Result<Migrated, Failure> {
+        let _lock = recorder.check(Step::ValidateInputs, || lock(&self.installation))?;
+        warn_of_what_is_set(&self);
         let home = Arc::new(ProductHome::Folder(self.installation.home.clone()));
         let account = Account { credentials, hand_over };
         let tool = UpdateTool::new(&home, self.host.update_tool, ToolPlace::user(), account);
@@ -136,6 +143,7 @@ impl Work<'_> {
 
     /// Newest first, each looked for in the tool's records afterwards.
     async fn revert(&self, journal: &mut Journal, cancel: &CancellationToken) -> Result<(), Problem> {
+        self.installation.must_be_stopped()?;
         let mut standing = self.installation.standing()?;
         while standing.hotfixes > journal.down_to {
             let newest = standing.hotfixes;
@@ -172,6 +180,7 @@ impl Work<'_> {
         let is_there = |standing: Standing| matches!(update, Update::To(level) if standing.update_level == Some(level));
         let home = &self.installation.home;
         if !is_there(self.installation.standing()?) {
+            self.installation.must_be_stopped()?;
             let open = conflicts::undecided(home, &journal.conflicts);
             if !open.is_empty() {
                 return Err(conflicts::problem(home, &open));
@@ -246,6 +255,36 @@ impl Work<'_> {
             Err(_) => "where the product stands cannot be read".to_owned(),
         };
         format!("{backed}, {standing}; the same command goes on from there")
+    }
+}
+
+/// Held as long as it is not dropped.
+fn lock(installation: &Installation) -> Result<File, Problem> {
+    let home = installation.home.display();
+    let failed = || Problem::new(format!("{home} cannot be locked"), "check its permissions");
+    let folder = File::open(&installation.home).map_err(|error| failed().because(error))?;
+    match folder.try_lock() {
+        Ok(()) => Ok(folder),
+        Err(TryLockError::WouldBlock) => Err(Problem::new(
+            format!("another hotfix is at work on {home}"),
+            "wait until it has ended, and look with 'hotfix state'",
+        )),
+        Err(TryLockError::Error(error)) => Err(failed().because(error)),
+    }
+}
+
+/// What would be a surprise afterwards.
+fn warn_of_what_is_set(migration: &Migration) {
+    if migration.target != Target::Reverted && std::env::var_os(SKIP_CONFLICTS).is_some_and(|value| value == "true") {
+        warn!(
+            "{SKIP_CONFLICTS} is set: files that you and the vendor have changed become the vendor's, without a question"
+        );
+    }
+    let owner = fs::metadata(&migration.installation.home).map_or(0, |metadata| metadata.uid());
+    if rustix::process::geteuid().is_root() && owner != 0 {
+        warn!(
+            "the product belongs to the user {owner}, and what the update tool writes will be root's: better run as that user"
+        );
     }
 }
 

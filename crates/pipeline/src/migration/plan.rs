@@ -165,12 +165,16 @@ fn into(file: PathBuf, plan: BackupPlan) -> Result<BackupWish, Problem> {
     Ok(BackupWish::Into(file, plan))
 }
 
-/// Beside the product, by level and time.
+/// Beside the product, by where it stands and the time; no file that is there.
 fn beside(installation: &Installation, standing: Standing) -> PathBuf {
     let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     let name = installation.home.file_name().unwrap_or_default().to_string_lossy();
-    let name = format!("{name}-level-{}-{time}.tar.zst", shown(standing.update_level));
-    installation.home.parent().unwrap_or(Path::new("/")).join(name)
+    let stem = format!("{name}-level-{}-hf{}-{time}", shown(standing.update_level), standing.hotfixes);
+    let folder = installation.home.parent().unwrap_or(Path::new("/"));
+    let first = folder.join(format!("{stem}.tar.zst"));
+    let more = (2..).map(|number| folder.join(format!("{stem}-{number}.tar.zst")));
+    let mut names = [first].into_iter().chain(more);
+    names.find(|name| name.symlink_metadata().is_err()).unwrap_or_else(|| folder.join(stem))
 }
 
 /// The tool goes forward only.

@@ -32,7 +32,8 @@ pub fn help_of_settings() -> String {
 }
 
 fn all_help() -> String {
-    help_of_settings() + &environments_help().concat()
+    let servers = ["state", "backup", "restore", "revert", "migrate"].map(help);
+    help_of_settings() + &environments_help().concat() + &servers.concat()
 }
 
 fn environments_help() -> Vec<String> {
@@ -57,8 +58,8 @@ pub fn options(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_option_in_the_documents_exists() {
     let known = options(&all_help());
-    // Of cargo, in the commands that try it out; of Dockerfiles; of docker and podman.
-    let of_others = ["--workspace", "--path", "--from", "--docker", "--time"].map(str::to_owned);
+    // Of cargo, in the commands that try it out; of Dockerfiles; of docker and podman; of the update tool.
+    let of_others = ["--workspace", "--path", "--from", "--docker", "--time", "--continue"].map(str::to_owned);
     for name in pages() {
         let name = name.as_str();
         let unknown: Vec<_> =

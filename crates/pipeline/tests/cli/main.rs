@@ -33,6 +33,7 @@ mod layout;
 mod layout_base;
 mod migrate;
 mod migrate_interrupt;
+mod migrate_page;
 mod names;
 mod pages;
 mod platform;

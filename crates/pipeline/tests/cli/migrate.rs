@@ -82,7 +82,7 @@ fn step_2_the_backup_comes_first() {
     let run = installed.run("migrate HOME --to-level 20").succeeds();
     let beside = fs::read_dir(installed.scenario.path("servers")).expect("there").filter_map(Result::ok);
     let found: Vec<_> = beside.map(|entry| entry.file_name().into_string().expect("UTF-8")).collect();
-    let backup = found.iter().find(|name| name.starts_with("wso2am-4.1.0-level-10-")).expect("a backup");
+    let backup = found.iter().find(|name| name.starts_with("wso2am-4.1.0-level-10-hf2-")).expect("a backup");
     assert!(run.stdout.contains(backup), "{}", run.stdout);
     let shown = installed.run(&format!("restore servers/{backup} HOME --dry-run")).succeeds().stdout;
     assert!(shown.contains(SETTINGS), "{shown}");
@@ -191,6 +191,11 @@ fn step_7_the_user_decides_on_conflicts() {
     for kind in ["original", "new"] {
         assert!(installed.path(&format!("{README}.{kind}")).exists(), "{kind}");
     }
+    let state = installed.run("state HOME").succeeds().stdout;
+    assert!(
+        state.contains("begun     moving to level 20 on ") && state.contains("the same command goes on"),
+        "{state}"
+    );
     // Without a decision the tool is not even asked.
     let before = installed.scenario.calls().len();
     installed.run(MIGRATE).fails_with(7).says("bin/README.txt");
@@ -302,4 +307,52 @@ fn an_update_that_the_tool_never_heard_of() {
     let installed = Installed::with_tool(|tool| tool.updates = vec![Update::to(11)]);
     installed.run("migrate HOME --to-level latest --backup b.tar.zst").succeeds();
     assert_eq!(installed.standing(), ("11".to_owned(), 0));
+}
+
+#[test]
+fn one_at_a_time() {
+    let installed = server();
+    let lock = fs::File::open(installed.path("")).expect("there");
+    lock.lock().expect("nobody else has it");
+    installed.run(MIGRATE).fails_with(4).says("error: validate-inputs: another hotfix is at work on ");
+    drop(lock);
+    installed.run(MIGRATE).succeeds();
+}
+
+#[test]
+fn what_no_image_can_hold_is_told() {
+    let installed = Installed::new();
+    let image = "--base-image scratch --output oci:image --tag x:1";
+    std::os::unix::fs::symlink("/mnt/tenants", installed.path("repository/tenants")).expect("a link");
+    let run = installed.run(&format!("{MIGRATE} {image}")).fails_with(8);
+    run.says("repository/tenants cannot be in an image: it leads out of the product, to /mnt/tenants");
+    assert_eq!(installed.standing(), ("20".to_owned(), 0));
+    fs::remove_file(installed.path("repository/tenants")).expect("there");
+    installed.put("repository/a\nb", "x");
+    let run = installed.run(&format!("migrate HOME --to-level 20 {image}")).fails_with(8);
+    run.says("repository/a\\nb cannot be in an image: its name has control characters");
+}
+
+#[test]
+fn what_is_set_for_pipelines_is_told() {
+    let installed = Installed::new();
+    installed.put(README, "Mine.\n");
+    let scenario = installed.scenario.env("WSO2_UPDATES_SKIP_CONFLICTS", "true");
+    let installed = Installed { scenario, home: installed.home };
+    installed
+        .run(MIGRATE)
+        .succeeds()
+        .says("WSO2_UPDATES_SKIP_CONFLICTS is set: files that you and the vendor have changed");
+}
+
+#[test]
+fn what_stands_in_a_file_for_images_makes_none_of_a_server() {
+    let installed = server();
+    let file = "tag = [\"team/am:x\"]\npush = true\noutput = \"oci:image\"\nfrom-image = \"team/am:y\"\n";
+    fs::write(installed.scenario.path("hotfix.toml"), file).expect("written");
+    let run = installed.run(MIGRATE).succeeds();
+    assert!(!run.stdout.contains("image "), "{}", run.stdout);
+    assert!(!installed.scenario.path("image").exists());
+    let plan = installed.run("migrate HOME --to-level 20 --tag a:b --dry-run").succeeds().stdout;
+    assert!(plan.ends_with("image     of the product as it is then\n"), "{plan}");
 }

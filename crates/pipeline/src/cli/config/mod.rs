@@ -91,6 +91,8 @@ pub(super) fn complete(
         let places = if alone.is_some() { Vec::new() } else { places };
         wrong(problem::command_line(&options, &alone.unwrap_or(error), &places), &settled)
     })?;
+    let set_elsewhere = settled.iter().map(|setting| setting.name.clone()).collect();
+    let cli = Cli { set_elsewhere, ..cli };
     let origins = settled.iter().map(|setting| format!("--{} is set by {}", setting.name, setting.place)).collect();
     Ok(Complete { cli, warnings: environment.mistyped(&options), origins })
 }
