@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::behaviour::Update;
 use crate::filler;
 use crate::hotfix::HotfixBuilder;
 use crate::listing::{Listing, ListingEntry};
@@ -32,6 +33,21 @@ pub fn sample_hotfixes(dir: impl AsRef<Path>, product: &str, version: &str, leve
             .delete("repository/deployment/server/jaggeryapps/legacy/legacy.jag")
             .rename_jar(&second, &third, content(&third))
             .write_to(dir),
+    ]
+}
+
+/// Updates for the default content of a [`crate::PackBuilder`] at level 10: to 15 a text, and a new file; to 20 the text once more, and a
+/// setting.
+#[must_use]
+pub fn sample_updates() -> Vec<Update> {
+    let (readme, settings) = ("bin/README.txt", "repository/conf/deployment.toml");
+    let text = |level: &str| format!("How to start the server of level {level}.\n");
+    let (ten, fifteen, twenty) = ("How to start the server.\n", text("15"), text("20"));
+    let old = "[server]\nhostname = \"localhost\"\nnode_ip = \"127.0.0.1\"\n";
+    let new = format!("{old}offset = 0\n");
+    vec![
+        Update::to(15).file(readme, Some(ten), Some(&fifteen)).file("bin/fix.txt", None, Some("fixed\n")),
+        Update::to(20).file(readme, Some(&fifteen), Some(&twenty)).file(settings, Some(old), Some(&new)),
     ]
 }
 

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use sha2::{Digest, Sha256};
-use update_tool_sim::samples::sample_hotfixes;
-use update_tool_sim::{PackBuilder, ToolBehaviour, Update, tool_file_name};
+use update_tool_sim::samples::{sample_hotfixes, sample_updates};
+use update_tool_sim::{PackBuilder, ToolBehaviour, tool_file_name};
 use walkdir::WalkDir;
 
 use super::scenario::{PASSWORD, Run, Scenario, USERNAME};
@@ -39,7 +39,7 @@ impl Installed {
 
     pub fn with_tool(behave: impl FnOnce(&mut ToolBehaviour)) -> Self {
         let scenario = Scenario::empty().without_engine();
-        let mut tool = ToolBehaviour { updates: updates(), ..scenario.tool() };
+        let mut tool = ToolBehaviour { updates: sample_updates(), ..scenario.tool() };
         behave(&mut tool);
         let installed = Self::in_scenario(scenario, "wso2am", "4.1.0", |pack| pack.tool(tool));
         sample_hotfixes(installed.scenario.hotfixes(), "wso2am", "4.1.0", 10);
@@ -139,16 +139,4 @@ impl Installed {
         let checksum = |path: &std::path::Path| hex::encode(Sha256::digest(fs::read(path).expect("readable")));
         files.filter(|(path, _)| is_products(path)).map(|(path, entry)| (path, checksum(entry.path()))).collect()
     }
-}
-
-/// To 15: the text, and what the first hotfix did; to 20 once more.
-fn updates() -> Vec<Update> {
-    let text = |level: &str| format!("How to start the server of level {level}.\n");
-    let (ten, fifteen, twenty) = ("How to start the server.\n".to_owned(), text("15"), text("20"));
-    let settings = "[server]\nhostname = \"localhost\"\nnode_ip = \"127.0.0.1\"\n";
-    let newer = "[server]\nhostname = \"localhost\"\nnode_ip = \"127.0.0.1\"\noffset = 0\n";
-    vec![
-        Update::to(15).file(README, Some(&ten), Some(&fifteen)).file("bin/fix.txt", None, Some("fixed\n")),
-        Update::to(20).file(README, Some(&fifteen), Some(&twenty)).file(SETTINGS, Some(settings), Some(newer)),
-    ]
 }
