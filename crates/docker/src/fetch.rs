@@ -182,12 +182,6 @@ pub(crate) async fn configuration(repository: &Repository, manifest: &Manifest) 
     if manifest.config.size > LARGEST_CONFIGURATION {
         return Err(wrong(format!("it has {} bytes, so it is none", manifest.config.size)));
     }
-    let temporary = temporary_folder();
-    let folder = tempfile::tempdir_in(&temporary).map_err(Error::io("make a folder in", &temporary))?;
-    let path = blob_path(folder.path(), &manifest.config.digest)?;
-    let blobs = folder.path().join("blobs/sha256");
-    std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))?;
-    fetch_blob(repository, &manifest.config, folder.path()).await?;
-    let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+    let bytes = repository.small_blob(&manifest.config.digest, LARGEST_CONFIGURATION).await?;
     serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))
 }

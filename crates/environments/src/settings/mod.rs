@@ -152,6 +152,13 @@ impl Environments {
     }
 }
 
+/// `hotfix.toml:3:1`: where byte `at` of a text is; lines and characters are counted from 1.
+pub fn place(shown: &str, text: &str, at: usize) -> String {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    format!("{shown}:{}:{}", before.matches('\n').count() + 1, line.chars().count() + 1)
+}
+
 /// The nearest of `known`, as a question.
 pub(crate) fn did_you_mean<'a>(said: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     let near = known.map(|name| (strsim::damerau_levenshtein(said, name), name));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Environment, Environments, Gate, LEDGER_TAG, LedgerPlace, did_you_mean, tag};
+use super::{Environment, Environments, Gate, LEDGER_TAG, LedgerPlace, did_you_mean, place, tag};
 use crate::{Error, Result};
 
 const TOP: [&str; 2] = ["ledger", "environments"];
@@ -203,11 +203,8 @@ impl File<'_> {
         self.wrong(value.span().start, &format!("invalid value '{shown}' for '{key}': {reason}"), "correct it there")
     }
 
-    /// Lines and characters are counted from 1.
     fn wrong(&self, at: usize, message: &str, hint: &str) -> Error {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        let place = format!("{}:{}:{}", self.shown, before.matches('\n').count() + 1, line.chars().count() + 1);
+        let place = place(self.shown, self.text, at);
         Error::Setting { place, message: message.to_owned(), hint: hint.to_owned() }
     }
 }

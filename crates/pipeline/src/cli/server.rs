@@ -7,6 +7,7 @@ use std::path::Path;
 use bytesize::ByteSize;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 use super::args::{self, Cli};
 use super::server_args::{BackupArgs, BackupChoice, MigrateArgs, RestoreArgs, RevertArgs, StateArgs};
@@ -184,7 +185,8 @@ async fn image(
         })
         .await
     };
-    let pack = recorder.run(Step::BuildImage, pack).await?;
+    info!("packing {} for an image", installation.home.display());
+    let pack = recorder.look_ahead(Step::BuildImage, pack).await?;
     recorder.step(Step::BuildImage, || {
         fs::create_dir(&none).map_err(|error| {
             Problem::new(format!("{} cannot be made", none.display()), "check the disk of the workspace").because(error)

@@ -65,9 +65,7 @@ struct Wrong(usize, &'static str);
 impl File<'_> {
     /// `hotfix.toml:3:1`, lines and characters from 1.
     fn place(&self, at: usize) -> String {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line = before.rsplit('\n').next().unwrap_or_default();
-        format!("{}:{}:{}", self.shown, before.matches('\n').count() + 1, line.chars().count() + 1)
+        hotfix_environments::settings::place(self.shown, self.text, at)
     }
 
     fn setting(&self, place: &str, name: &str, value: &Spanned<DeValue<'_>>) -> Result<Setting, Problem> {
