@@ -9,12 +9,15 @@ use std::path::{Component, Path, PathBuf};
 use tar::{Archive, Builder, EntryType, Header};
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 use super::manifest::{Entry, Kind, Manifest, SCHEMA};
 use crate::checksums::HashWriter;
 use crate::pack::printable;
 use crate::step::Problem;
 
+/// A backup begins with this name until it is whole.
+const UNFINISHED: &str = ".hotfix-backup-";
 /// Name of the first entry; no path of a product.
 const MANIFEST: &str = "hotfix-backup.json";
 /// Of zstd: its default, quicker than disks.
@@ -41,12 +44,15 @@ pub fn write(home: &Path, manifest: Manifest, to: &Path, cancel: &CancellationTo
         Problem::new(format!("the backup {} cannot be written", to.display()), hint).because(error)
     };
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    remove_leftovers(folder);
     // Key stores and databases are nobody else's business.
     let file = tempfile::Builder::new()
-        .prefix(".hotfix-backup-")
+        .prefix(UNFINISHED)
         .permissions(fs::Permissions::from_mode(0o600))
         .tempfile_in(folder)
         .map_err(failed)?;
+    // Held until it has its name, or is gone: others know by it that somebody is at work.
+    file.as_file().lock().map_err(failed)?;
     pack(home, &manifest, file.as_file(), cancel, failed)?;
     file.as_file().sync_all().map_err(failed)?;
     let read = Backup::open_as(file.path(), to)?;
@@ -55,6 +61,18 @@ pub fn write(home: &Path, manifest: Manifest, to: &Path, cancel: &CancellationTo
     }
     keep(file, to).map_err(failed)?;
     Ok(Backup { path: to.to_owned(), manifest })
+}
+
+/// What runs that were killed have left: nobody holds it.
+fn remove_leftovers(folder: &Path) {
+    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+    let is_one = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+    for path in entries.filter(is_one).map(|entry| entry.path()) {
+        let is_left = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
+        if is_left && fs::remove_file(&path).is_ok() {
+            info!("{}, which a run that was killed has left, is removed", path.display());
+        }
+    }
 }
 
 fn keep(file: NamedTempFile, to: &Path) -> io::Result<()> {

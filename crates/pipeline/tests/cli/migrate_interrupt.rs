@@ -60,6 +60,10 @@ fn killed_at_any_moment() {
         // The update tool's own half-written file, where it was killed as well.
         files.retain(|path, _| !path.ends_with(".update-tool.new"));
         assert_eq!(files, expected, "{number}");
+        let beside = std::fs::read_dir(installed.scenario.path("")).expect("there").filter_map(Result::ok);
+        let left: Vec<_> =
+            beside.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().starts_with(".h")).collect();
+        assert!(left.is_empty(), "{number}: {left:?}");
         if !ended.success() {
             is_migrated(&installed, number);
         }
