@@ -6,6 +6,7 @@ mod cache_args;
 mod config;
 mod env;
 mod env_args;
+mod image_args;
 mod output;
 mod server;
 mod server_args;

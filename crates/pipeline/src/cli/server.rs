@@ -9,7 +9,8 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-use super::args::{self, Cli};
+use super::args::Cli;
+use super::image_args;
 use super::server_args::{BackupArgs, BackupChoice, MigrateArgs, RestoreArgs, RevertArgs, StateArgs};
 use super::{apply_request, output, show, write_report};
 use crate::blocking::blocking;
@@ -173,7 +174,7 @@ async fn image(
     credentials: Credentials,
     recorder: &mut Recorder,
 ) -> Result<Vec<String>, Failure> {
-    let template = args::request(Path::new(""), Path::new(""), &args.image, &args.work);
+    let template = image_args::request(Path::new(""), Path::new(""), &args.image, &args.work);
     let parent = template.workspace.clone();
     let workspace = recorder.step(Step::BuildImage, || Workspace::create(parent.as_deref(), false))?;
     let (folder, none) = (workspace.path().to_owned(), workspace.path().join("no-hotfixes"));

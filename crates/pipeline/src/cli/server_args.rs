@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::args::{CredentialOptions, ImageOptions, WorkOptions};
+use super::args::CredentialOptions;
+use super::image_args::{ImageOptions, WorkOptions};
 use crate::installation::folders::Wishes;
 use crate::migration::Target;
 use crate::request::ToolCredentials;
