@@ -1,7 +1,8 @@
 //! Where the work is done: a folder of its own, gone at the end.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -13,6 +14,11 @@ use tracing::{info, warn};
 use crate::step::Problem;
 use crate::stragglers;
 
+/// What the names of workspaces begin with.
+const PREFIX: &str = "hotfix-";
+/// The file in a workspace that whoever works there holds.
+const LOCK: &str = ".lock";
+
 /// A private folder, removed on drop unless it is to be kept.
 #[derive(Debug)]
 pub struct Workspace {
@@ -22,6 +28,8 @@ pub struct Workspace {
     /// Folders above it that were made for this run, innermost first.
     made_parents: Vec<PathBuf>,
     keep: bool,
+    /// Held as long as somebody works in it, where the file system knows of locks.
+    _lock: Option<File>,
     /// Removes what the update tool has left in its home, beside other work.
     cleaner: Mutex<Option<JoinHandle<()>>>,
 }
@@ -33,7 +41,7 @@ impl Workspace {
     /// Where it cannot be made.
     pub fn create(parent: Option<&Path>, keep: bool) -> Result<Self, Problem> {
         let parent = parent.map_or_else(temporary_folder, Path::to_owned);
-        let failed = |error: std::io::Error| {
+        let failed = |error: io::Error| {
             Problem::new(
                 format!("no workspace can be made in {}", parent.display()),
                 "give --workspace with a folder that can be written to",
@@ -45,13 +53,15 @@ impl Workspace {
         fs::create_dir_all(&parent).map_err(failed)?;
         // The tool gets paths from here as arguments and from another folder, so they must not be relative.
         let parent_path = parent.canonicalize().map_err(failed)?;
+        remove_leftovers(&parent_path);
         let folder = tempfile::Builder::new()
-            .prefix("hotfix-")
+            .prefix(PREFIX)
             .permissions(fs::Permissions::from_mode(0o700))
             .tempdir_in(&parent_path)
             .map_err(failed)?;
         let path = folder.path().to_owned();
-        let workspace = Self { folder: Some(folder), path, made_parents, keep, cleaner: Mutex::default() };
+        let lock = lock(&path).ok();
+        let workspace = Self { folder: Some(folder), path, made_parents, keep, _lock: lock, cleaner: Mutex::default() };
         for part in [workspace.home(), workspace.temporary(), workspace.hotfixes()] {
             fs::create_dir(part).map_err(failed)?;
         }
@@ -120,6 +130,8 @@ impl Drop for Workspace {
         let Some(folder) = self.folder.take() else { return };
         if self.keep {
             let kept = folder.keep();
+            // Without it nobody takes it for one that was left.
+            let _ = fs::remove_file(kept.join(LOCK));
             info!("the workspace is kept: {}", kept.display());
             return;
         }
@@ -140,8 +152,38 @@ impl Drop for Workspace {
     }
 }
 
+/// Marks the workspace `folder` as one that somebody works in, from the moment on at which others can see the mark.
+fn lock(folder: &Path) -> io::Result<File> {
+    let new = folder.join(format!("{LOCK}.new"));
+    let file = File::create_new(&new)?;
+    file.lock()?;
+    fs::rename(new, folder.join(LOCK))?;
+    Ok(file)
+}
+
+/// Removes the workspaces of this user in `parent` that nobody works in: their runs were killed.
+fn remove_leftovers(parent: &Path) {
+    let entries = fs::read_dir(parent).into_iter().flatten().filter_map(Result::ok);
+    let folders =
+        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)).map(|entry| entry.path());
+    let user = rustix::process::geteuid().as_raw();
+    let is_ours =
+        |path: &PathBuf| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == user);
+    for path in folders.filter(is_ours) {
+        let is_left = File::open(path.join(LOCK)).is_ok_and(|file| file.try_lock().is_ok());
+        if !is_left {
+            continue;
+        }
+        stragglers::end(&path);
+        match remove(&path) {
+            Ok(()) => info!("{}, which a run that was killed has left, is removed", path.display()),
+            Err(error) => warn!("{}, which a run that was killed has left, cannot be removed: {error}", path.display()),
+        }
+    }
+}
+
 /// Removes a folder even where the tool left folders that their owner may not open or write to.
-pub(crate) fn remove(path: &Path) -> std::io::Result<()> {
+pub(crate) fn remove(path: &Path) -> io::Result<()> {
     if fs::remove_dir_all(path).is_ok() {
         return Ok(());
     }
@@ -150,7 +192,7 @@ pub(crate) fn remove(path: &Path) -> std::io::Result<()> {
 }
 
 /// From the outside in: what cannot be opened cannot be looked into.
-fn open_up(folder: &Path) -> std::io::Result<()> {
+fn open_up(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
@@ -187,6 +229,24 @@ mod tests {
         fs::write(parent.path().join("mine"), "x").expect("can be written");
         drop(Workspace::create(Some(parent.path()), false).expect("can be made"));
         assert_eq!(fs::read_dir(parent.path()).expect("there").count(), 1);
+    }
+
+    #[test]
+    fn what_a_killed_run_has_left_goes_with_the_next() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let create = |keep| Workspace::create(Some(parent.path()), keep).expect("can be made");
+        let (mut left, there, kept) = (create(false), create(false), create(true));
+        let (left_path, kept_path) = (left.path().to_owned(), kept.path().to_owned());
+        drop(kept);
+        // As when it is killed: the lock goes, the folder stays.
+        fs::write(parent.path().join("hotfix-of-somebody"), "x").expect("can be written");
+        fs::create_dir(parent.path().join("hotfix-mine")).expect("can be made");
+        drop(left._lock.take());
+        std::mem::forget(left);
+        let next = create(false);
+        assert!(!left_path.exists());
+        assert!(there.path().exists() && kept_path.exists() && next.path().exists());
+        assert!(parent.path().join("hotfix-mine").exists() && parent.path().join("hotfix-of-somebody").exists());
     }
 
     #[test]
