@@ -13,7 +13,7 @@ use tracing::info;
 
 use super::manifest::{Entry, Kind, Manifest, SCHEMA};
 use crate::checksums::HashWriter;
-use crate::pack::printable;
+use crate::pack::{ancestors, printable};
 use crate::step::Problem;
 
 /// A backup begins with this name until it is whole.
@@ -231,11 +231,16 @@ fn manifest(from: impl Read, damaged: &impl Fn(String) -> Problem) -> Result<Man
         serde_json::from_value(value).map_err(|error| damaged("its manifest".to_owned()).because(error))?;
     let mut seen = BTreeMap::new();
     for entry in &manifest.entries {
+        // What is behind a link can be anywhere.
+        let mut above = ancestors(&entry.path).filter_map(|folder| seen.get(folder));
+        if above.any(|kind: &&Kind| **kind != Kind::Directory) {
+            return Err(damaged(format!("{} is below what is no folder", printable(&entry.path))));
+        }
         let is_plain = |part| matches!(part, Component::Normal(_));
         if entry.path.is_empty() || !Path::new(&entry.path).components().all(is_plain) {
             return Err(damaged(format!("{} leads out of the product", printable(&entry.path))));
         }
-        if seen.insert(&entry.path, ()).is_some() {
+        if seen.insert(entry.path.as_str(), &entry.kind).is_some() {
             return Err(damaged(format!("{} is in it twice", printable(&entry.path))));
         }
     }

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use tracing::warn;
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
 use super::manifest::{Entry, Kind};
 use crate::checksums::{HashWriter, digest_of_file};
@@ -16,24 +16,35 @@ use crate::pack::{NodeKind, ProductPack};
 use crate::step::Problem;
 use crate::tree::utf8;
 
-/// Everything below `folder` (from the product's folder) in `home`, by path from the product's folder. A link in place of the
-/// folder itself is followed: its data is elsewhere, and the user's.
-pub(super) fn all(home: &Path, folder: &str) -> Result<Vec<Entry>, Problem> {
+/// Everything below `folder` (from the product's folder) in `home`, by path from the product's folder; what `is_out` is not looked
+/// into. A link in place of the folder itself is followed: its data is elsewhere, and the user's.
+pub(super) fn all(home: &Path, folder: &str, is_out: impl Fn(&Path) -> bool) -> Result<Vec<Entry>, Problem> {
     let top = home.join(folder);
     let failed = |error: io::Error| {
-        Problem::new(format!("{} cannot be read", top.display()), "check its permissions, and that the disk is whole")
-            .because(error)
+        let hint = match error.kind() {
+            io::ErrorKind::InvalidData => {
+                "rename what has a name that is not UTF-8, or leave its folder out with --exclude"
+            }
+            _ => "check its permissions, and that the disk is whole",
+        };
+        Problem::new(format!("{} cannot be read", top.display()), hint).because(error)
     };
     if fs::metadata(&top).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
         return Ok(Vec::new());
     }
     let mut entries = Vec::new();
-    for found in WalkDir::new(&top).follow_root_links(true).sort_by_file_name() {
-        let found = found.map_err(|error| failed(error.into()))?;
+    let inner = |found: &DirEntry| {
         let inner = found.path().strip_prefix(&top).unwrap_or(found.path());
-        let path = Path::new(folder).join(inner);
-        let path = utf8(&path).map_err(failed)?.trim_end_matches('/').to_owned();
-        let metadata = found.metadata().map_err(|error| failed(error.into()))?;
+        if inner.as_os_str().is_empty() { Path::new(folder).to_owned() } else { Path::new(folder).join(inner) }
+    };
+    let walk = WalkDir::new(&top).follow_root_links(true).sort_by_file_name().into_iter();
+    for found in walk.filter_entry(|found| !is_out(&inner(found))) {
+        let found = found.map_err(|error| failed(error.into()))?;
+        let path = utf8(&inner(&found)).map_err(failed)?;
+        let metadata = match found.depth() {
+            0 => fs::metadata(found.path()).map_err(failed)?,
+            _ => found.metadata().map_err(|error| failed(error.into()))?,
+        };
         match kind(found.path(), &metadata).map_err(failed)? {
             Some(kind) => entries.push(Entry::new(path, kind, &metadata)),
             None => warn!("{} is no file, folder or link, and is left out", found.path().display()),

@@ -86,7 +86,8 @@ pub fn look_at(
     let more: BTreeSet<&str> = more.filter(|wish| !FOLDERS.contains(wish)).collect();
     let mut found = Vec::new();
     for folder in FOLDERS.into_iter().chain(more) {
-        let entries = all(&installation.home, folder)?;
+        let is_out = |path: &Path| exclude.iter().any(|wish| path.starts_with(wish));
+        let entries = all(&installation.home, folder, is_out)?;
         let is_empty = entries.iter().all(|entry| entry.kind == Kind::Directory);
         let (mut entries, mut removed) = match pack {
             Some(pack) => own(&installation.home, folder, entries, pack)?,
@@ -96,10 +97,8 @@ pub fn look_at(
         if entries.iter().all(|entry| entry.path == folder && entry.kind == Kind::Directory) {
             entries.clear();
         }
-        let is_out = |path: &str| exclude.iter().any(|wish| Path::new(path).starts_with(wish));
-        entries.retain(|entry| !is_out(&entry.path));
-        removed.retain(|path| !is_out(path));
-        let decision = match (is_out(folder), include.iter().any(|wish| wish == folder)) {
+        removed.retain(|path| !is_out(Path::new(path)));
+        let decision = match (is_out(Path::new(folder)), include.iter().any(|wish| wish == folder)) {
             (true, _) => Err("left as asked (--exclude)".to_owned()),
             (false, true) => Ok("taken as asked (--include)".to_owned()),
             (false, false) => match also.filter(|(also, _)| *also == folder) {

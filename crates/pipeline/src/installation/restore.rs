@@ -14,9 +14,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::Installation;
 use super::archive::Backup;
+use super::folders::FOLDERS;
 use super::manifest::{Entry, Kind};
 use crate::checksums::digest_of_file;
-use crate::pack::printable;
+use crate::migration::CONFIGURATION;
+use crate::pack::{ancestors, printable};
 use crate::step::Problem;
 use crate::tree::utf8;
 
@@ -96,6 +98,7 @@ impl RestorePlan {
         let home = &installation.home;
         let (mut differences, mut same) = (Vec::new(), 0);
         for entry in manifest.entries.iter().filter(|entry| is_wanted(&entry.path)) {
+            check_folders(home, &entry.path)?;
             match difference(home, entry, force)? {
                 Some(action) => differences.push(Difference { path: entry.path.clone(), action }),
                 None => same += usize::from(entry.kind != Kind::Directory),
@@ -142,6 +145,27 @@ impl RestorePlan {
         self.done = true;
         Ok(self)
     }
+}
+
+/// Whether the folders above `path` are folders of the product. Users have some of those with data elsewhere, behind a link; what is
+/// behind a link further down can be anywhere.
+fn check_folders(home: &Path, path: &str) -> Result<(), Problem> {
+    let may_be_a_link = |folder: &str| {
+        let roots = FOLDERS.into_iter().chain([CONFIGURATION]);
+        roots.into_iter().any(|root| Path::new(root).starts_with(folder))
+    };
+    for folder in ancestors(path).filter(|folder| !may_be_a_link(folder)) {
+        if home.join(folder).symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
+            return Err(Problem::new(
+                format!(
+                    "{} is a link, and what is below it in the backup would be written elsewhere",
+                    home.join(folder).display()
+                ),
+                "move it away, or leave it out with --only",
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// How an entry differs from what is there; `None` where it does not.
@@ -220,7 +244,9 @@ fn settle(path: &Path, entry: &Entry) -> io::Result<()> {
         return allowed(lchown(path, owners.0, owners.1));
     }
     allowed(chown(path, owners.0, owners.1))?;
-    fs::set_permissions(path, fs::Permissions::from_mode(entry.mode))?;
+    // Nothing in a product runs as somebody else.
+    let allowed_bits = if entry.kind == Kind::Directory { 0o3777 } else { 0o777 };
+    fs::set_permissions(path, fs::Permissions::from_mode(entry.mode & allowed_bits))?;
     File::open(path).and_then(|file| file.set_times(FileTimes::new().set_modified(SystemTime::from(entry.modified))))
 }
 

@@ -252,6 +252,88 @@ fn what_is_no_backup_is_told_before_anything_is_written() {
     installed.run("restore b.tar.zst HOME").fails_with(4).says("is a folder, and something else in the backup");
 }
 
+/// A backup that somebody has made by hand: with this manifest's entries, and nothing behind it but what they say.
+fn made_by_hand(installed: &Installed, name: &str, entries: &[(&str, Value)]) {
+    installed.run(&format!("backup HOME --to {name}.real --include {README}")).succeeds();
+    let real =
+        zstd::decode_all(File::open(installed.scenario.path(&format!("{name}.real"))).expect("there")).expect("zstd");
+    let mut archive = tar::Archive::new(real.as_slice());
+    let first = archive.entries().expect("entries").next().expect("one").expect("readable");
+    let mut manifest: Value = serde_json::from_reader(first).expect("JSON");
+    let entry = |(path, kind): &(&str, Value)| serde_json::json!({ "path": path, "kind": kind, "mode": 0o4755, "modified": "2026-01-01T00:00:00Z", "uid": 0, "gid": 0 });
+    manifest["entries"] = entries.iter().map(entry).collect();
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut add = |path: &str, kind: tar::EntryType, link: Option<&str>, content: &[u8]| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(content.len() as u64);
+        // As it is, wherever it leads.
+        header.as_gnu_mut().expect("GNU").name[..path.len()].copy_from_slice(path.as_bytes());
+        if let Some(link) = link {
+            header.set_link_name(link).expect("short");
+        }
+        header.set_cksum();
+        builder.append(&header, content).expect("in memory");
+    };
+    add("hotfix-backup.json", tar::EntryType::Regular, None, manifest.to_string().as_bytes());
+    for (path, kind) in entries {
+        match kind.get("link") {
+            Some(link) => add(path, tar::EntryType::Symlink, link["target"].as_str(), b""),
+            None if *kind == "directory" => add(path, tar::EntryType::Directory, None, b""),
+            None => add(path, tar::EntryType::Regular, None, b"evil"),
+        }
+    }
+    let bytes = zstd::encode_all(builder.into_inner().expect("whole").as_slice(), 1).expect("zstd");
+    fs::write(installed.scenario.path(name), bytes).expect("written");
+}
+
+#[test]
+fn a_backup_leads_nowhere_else() {
+    let installed = Installed::new();
+    let evil = serde_json::json!({ "file": { "bytes": 4, "sha256": hex_of(b"evil") } });
+    let link = |target: &str| serde_json::json!({ "link": { "target": target } });
+    let outside = installed.scenario.path("outside");
+    fs::create_dir(&outside).expect("a folder");
+    let outside = outside.to_str().expect("UTF-8");
+    let cases = [
+        ("up", vec![("../evil", evil.clone())], "../evil leads out of the product"),
+        ("root", vec![("/evil", evil.clone())], "/evil leads out of the product"),
+        ("twice", vec![("bin/a", evil.clone()), ("bin/a", evil.clone())], "bin/a is in it twice"),
+        ("link", vec![("bin/l", link(outside)), ("bin/l/evil", evil.clone())], "bin/l/evil is below what is no folder"),
+    ];
+    for (name, entries, said) in cases {
+        made_by_hand(&installed, name, &entries);
+        installed.run(&format!("restore {name} HOME")).fails_with(4).says(&format!("{name} is damaged: {said}"));
+    }
+    // In two steps.
+    made_by_hand(&installed, "first", &[("bin/l", link(outside))]);
+    made_by_hand(&installed, "second", &[("bin/l/evil", evil.clone())]);
+    installed.run("restore first HOME").succeeds();
+    let run = installed.run("restore second HOME").fails_with(4);
+    run.says("bin/l is a link, and what is below it in the backup would be written elsewhere");
+    assert_eq!(fs::read_dir(outside).expect("there").count(), 0);
+    // Nothing of it runs as somebody else.
+    made_by_hand(&installed, "plain", &[("bin/evil", evil)]);
+    installed.run("restore plain HOME").succeeds();
+    assert_eq!(installed.path("bin/evil").metadata().expect("there").permissions().mode() & 0o7777, 0o755);
+}
+
+fn hex_of(bytes: &[u8]) -> String {
+    use sha2::{Digest, Sha256};
+    hex::encode(Sha256::digest(bytes))
+}
+
+#[test]
+fn a_name_that_is_no_text_is_told() {
+    use std::os::unix::ffi::OsStrExt;
+    let installed = Installed::new().with_own_data();
+    let name = std::ffi::OsStr::from_bytes(b"a\xff");
+    fs::write(installed.path("repository/tenants").join(name), "x").expect("written");
+    let run = installed.run("backup HOME --to b.tar.zst").fails_with(4);
+    run.says("repository/tenants cannot be read").says("is not UTF-8").says("rename what has a name that is not UTF-8");
+    installed.run("backup HOME --to b.tar.zst --exclude repository/tenants").succeeds();
+}
+
 #[test]
 fn a_backup_is_where_it_is_safe() {
     let installed = Installed::new().with_own_data();
