@@ -356,3 +356,34 @@ fn what_stands_in_a_file_for_images_makes_none_of_a_server() {
     let plan = installed.run("migrate HOME --to-level 20 --tag a:b --dry-run").succeeds().stdout;
     assert!(plan.ends_with("image     of the product as it is then\n"), "{plan}");
 }
+
+#[test]
+fn roots_files_in_somebody_elses_product_are_told() {
+    if !rustix::process::geteuid().is_root() {
+        crate::support::engine::skip_even_in_ci("only root can give files away");
+        return;
+    }
+    let installed = server();
+    std::os::unix::fs::chown(installed.path(""), Some(12345), None).expect("root may");
+    installed
+        .run(MIGRATE)
+        .succeeds()
+        .says("the product belongs to the user 12345, and what the update tool writes will be root's");
+}
+
+#[test]
+fn by_a_user_who_may_not() {
+    if !rustix::process::geteuid().is_root() {
+        crate::support::engine::skip_even_in_ci("only root can become somebody else");
+        return;
+    }
+    let installed = server();
+    let before = installed.files();
+    let folder = installed.scenario.path("");
+    std::os::unix::fs::chown(&folder, Some(12345), None).expect("root may");
+    let scenario = installed.scenario.under(["setpriv", "--reuid=12345", "--clear-groups"]);
+    let installed = Installed { scenario, home: installed.home };
+    let run = installed.run(MIGRATE).fails_with(4);
+    run.says("/.hotfix-migration cannot be written").says("run as the user whom the product belongs to");
+    assert_eq!((installed.standing(), installed.files()), (("10".to_owned(), 2), before));
+}
