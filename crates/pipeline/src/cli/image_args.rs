@@ -1,5 +1,8 @@
 //! What the command line says of an image, and of the work on it.
 
+// The comments on arguments are their help, where `<product>` is a placeholder.
+#![allow(rustdoc::invalid_html_tags)]
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
