@@ -38,8 +38,13 @@ impl Facts {
 
     /// The image that an environment was last moved to, by us.
     pub fn last_digest(&self, environment: &Environment) -> Option<&str> {
-        let moves = self.records.iter().rev().filter(|record| record.is_of(environment)).filter_map(Record::moved);
-        moves.map(|moved| moved.digest.as_str()).next()
+        self.moves(environment).next_back().map(|(_, moved)| moved.digest.as_str())
+    }
+
+    /// What was done with an environment, the oldest first.
+    pub fn moves(&self, environment: &Environment) -> impl DoubleEndedIterator<Item = (&Record, &Move)> {
+        let of_it = self.records.iter().filter(move |record| record.is_of(environment));
+        of_it.filter_map(|record| Some((record, record.moved()?)))
     }
 
     /// All of them.
@@ -122,9 +127,8 @@ impl Facts {
 
     /// The record by which an environment came to run what it runs, where it was one of ours.
     pub fn arrival(&self, environment: &Environment, digest: &str) -> Option<&Record> {
-        let is_move = |record: &&Record| record.moved().is_some() && record.is_of(environment);
-        let last = self.records.iter().rev().find(is_move)?;
+        let (last, moved) = self.moves(environment).next_back()?;
         // Else somebody has moved the tag since who keeps no ledger.
-        last.moved().filter(|moved| moved.digest == digest).map(|_| last)
+        (moved.digest == digest).then_some(last)
     }
 }

@@ -23,45 +23,61 @@ pub fn closed(gate: &Gate, facts: &Facts, source: Option<&Environment>, digest: 
         .map(|record| record.actor.name.as_str())
         .collect();
     reasons.extend(self::rejection(facts, digest));
-    let place = source.map_or("any environment", |source| &source.name);
     if gate.verified {
-        let last = about.iter().rev().find_map(|record| match &record.act {
-            Act::Verified { result, place, .. } if source.is_none_or(|source| place.is(source)) => Some(*result),
-            _ => None,
-        });
-        // Whoever comes by another way has not passed what failed elsewhere.
-        let elsewhere = failed_in(&about).filter(|name| *name != place);
-        reasons.extend(elsewhere.map(|name| format!("its tests in {name} failed")));
-        match last {
-            Some(Outcome::Pass) => {}
-            Some(Outcome::Fail) => reasons.push(format!("its tests in {place} failed")),
-            None => reasons.push(format!("it was not verified in {place}")),
-        }
+        reasons.extend(unverified(&about, source));
     }
     if !gate.soak.is_zero() {
-        let soak = SignedDuration::try_from(gate.soak).unwrap_or(SignedDuration::MAX);
-        let seen = source.and_then(|source| facts.seen_since(source, digest));
-        match seen.map(|record| now.duration_since(record.time)) {
-            Some(age) if age >= soak => {}
-            Some(age) if age < -CLOCKS_DIFFER => reasons.push(format!(
-                "by the ledger it will have got into {place} in the future: the clock of this machine is wrong, or that of another \
-                 one was"
-            )),
-            Some(age) => {
-                let age = SignedDuration::from_secs(age.as_secs().max(0));
-                reasons.push(format!("it has been in {place} for {age:#}, and {soak:#} are asked for"));
-            }
-            None if source.is_some() => reasons.push(format!(
-                "since when it has been in {place} is not known: time counts from its promotion, or from the first \
-                 'hotfix env verify' there"
-            )),
-            None => reasons.push(format!("it comes from outside, and {soak:#} in another environment are asked for")),
-        }
+        reasons.extend(too_early(gate, facts, source, digest, now));
     }
     if (approvals.len() as u64) < u64::from(gate.approvals) {
         reasons.push(format!("{} of {} approvals are there", approvals.len(), gate.approvals));
     }
     reasons
+}
+
+/// Why an image, of which `about` is said, does not count as verified.
+fn unverified(about: &[&Record], source: Option<&Environment>) -> Vec<String> {
+    let place = name_of(source);
+    let last = about.iter().rev().find_map(|record| match &record.act {
+        Act::Verified { result, place, .. } if source.is_none_or(|source| place.is(source)) => Some(*result),
+        _ => None,
+    });
+    // Whoever comes by another way has not passed what failed elsewhere.
+    let elsewhere = failed_in(about).filter(|name| *name != place);
+    let elsewhere = elsewhere.map(|name| format!("its tests in {name} failed"));
+    let here = match last {
+        Some(Outcome::Pass) => None,
+        Some(Outcome::Fail) => Some(format!("its tests in {place} failed")),
+        None => Some(format!("it was not verified in {place}")),
+    };
+    elsewhere.into_iter().chain(here).collect()
+}
+
+/// Why an image has not been where it comes from for long enough.
+fn too_early(gate: &Gate, facts: &Facts, source: Option<&Environment>, digest: &str, now: Timestamp) -> Option<String> {
+    let place = name_of(source);
+    let soak = SignedDuration::try_from(gate.soak).unwrap_or(SignedDuration::MAX);
+    let Some(source) = source else {
+        return Some(format!("it comes from outside, and {soak:#} in another environment are asked for"));
+    };
+    let Some(seen) = facts.seen_since(source, digest) else {
+        return Some(format!(
+            "since when it has been in {place} is not known: time counts from its promotion, or from the first 'hotfix env verify' \
+             there"
+        ));
+    };
+    let age = now.duration_since(seen.time);
+    if age < -CLOCKS_DIFFER {
+        return Some(format!(
+            "by the ledger it will have got into {place} in the future: the clock of this machine is wrong, or that of another one was"
+        ));
+    }
+    let shown = SignedDuration::from_secs(age.as_secs().max(0));
+    (age < soak).then(|| format!("it has been in {place} for {shown:#}, and {soak:#} are asked for"))
+}
+
+fn name_of(source: Option<&Environment>) -> &str {
+    source.map_or("any environment", |source| &source.name)
 }
 
 /// Who rejected the image `digest`, and why, where nobody has approved it since.
@@ -168,15 +184,7 @@ mod tests {
     #[test]
     fn it_has_been_there_for_long_enough() {
         let gate = Gate { soak: Duration::from_secs(3600), ..Gate::default() };
-        let moved = Move {
-            place: place("preprod"),
-            from: None,
-            digest: "d".to_owned(),
-            replaced: None,
-            version_tag: None,
-            holds: None,
-            removed: Vec::new(),
-        };
+        let moved = Move::to(&environment("preprod"), "d", None);
         let arrival = record("ci", Act::Promoted(moved));
         let facts = Facts::new(vec![arrival.clone()]);
         let after = |seconds| arrival.time + SignedDuration::from_secs(seconds);

@@ -10,7 +10,7 @@ use crate::holding::holding_of;
 use crate::hotfix_id::HotfixId;
 use crate::images::Image;
 use crate::labels::{Holding, Product};
-use crate::ledger::{Actor, Kind, Move, Place};
+use crate::ledger::{Actor, Kind, Move};
 use crate::moving::Target;
 use crate::settings::{Environment, LedgerPlace, is_of_ledger};
 use crate::show::short;
@@ -98,11 +98,8 @@ impl World {
         let is_there = replaced.as_ref() == Some(&image.digest);
         let (facts, unfinished) = self.settle(asked.to, replaced.as_deref(), &actor, dry_run).await?;
         let holding = holding_of(reference, source.is_none(), &image, &facts)?;
-        let known = match &before {
-            Some(before) => Some(before.clone()),
-            None => self.last_of(asked, &facts).await?,
-        };
-        let removed = check(asked, &image, &holding, known.as_ref(), &facts)?;
+        let last = if before.is_none() { self.last_of(asked, &facts).await? } else { None };
+        let removed = check(asked, &image, &holding, before.as_ref().or(last.as_ref()), &facts)?;
         let check_gate = |facts: &Facts| check_gate(asked, &image, &holding, facts);
         if !is_there {
             check_gate(&facts)?;
@@ -137,14 +134,12 @@ impl World {
         let manifest = target.fetch(reference, &image.digest).await?;
         target.tag(&version_tag, &manifest).await?;
         let moved = Move {
-            place: Place::of(asked.to),
             from: Some(name),
-            digest: image.digest.clone(),
-            replaced,
             version_tag: Some(version_tag),
             // Later nobody but the ledger knows.
             holds: image.holding().is_none().then(|| Product::of(&holding)),
             removed,
+            ..Move::to(asked.to, &image.digest, replaced)
         };
         self.deploy(&target, &manifest, (Kind::Promoted, moved), &actor, check_gate).await?;
         promoted.outcome = Outcome::Done;
@@ -165,9 +160,7 @@ impl World {
     /// What the environment ran last, by the ledger, where its tag is gone.
     async fn last_of(&self, asked: &Promotion<'_>, facts: &Facts) -> Result<Option<Image>> {
         let Some(digest) = facts.last_digest(asked.to) else { return Ok(None) };
-        let name = format!("{}@{digest}", asked.to.image.name());
-        let reference: ImageRef = name.parse().map_err(Error::registry(format!("look at {name}")))?;
-        match self.look(&reference).await? {
+        match self.look_by_digest(asked.to, digest).await? {
             None if !asked.allow_removal => {
                 let message = format!(
                     "which hotfixes {} had is not known: its tag is gone, and so is what it ran last, {digest}",

@@ -10,7 +10,7 @@ use crate::graft::{Graft, graft};
 use crate::hotfix_id::HotfixId;
 use crate::images::Image;
 use crate::labels::Holding;
-use crate::ledger::{Actor, Kind, Move, Place};
+use crate::ledger::{Actor, Kind, Move};
 use crate::moving::{SealedImage, Target};
 use crate::settings::Environment;
 use crate::show::short;
@@ -193,23 +193,21 @@ impl Way<'_> {
         if self.dry_run {
             return ended(Outcome::Possible, lacking, None);
         }
+        self.deploy(environment, there.digest, sealed).await?;
+        ended(Outcome::Done, lacking, Some(digest))
+    }
+
+    /// Lets an environment run the new image, or the very one that the hotfixes come from where there is none.
+    async fn deploy(&self, environment: &Environment, replaced: String, sealed: Option<SealedImage>) -> Result<()> {
         let target = Target::open(environment, self.source).await?;
         let manifest = match sealed {
             None => target.fetch(self.source, &self.image.digest).await?,
             Some(sealed) => target.put_image(self.source, sealed).await?,
         };
-        let moved = Move {
-            place: Place::of(environment),
-            from: Some(self.from.name.clone()),
-            digest: manifest.digest.clone(),
-            replaced: Some(there.digest),
-            version_tag: None,
-            holds: None,
-            removed: Vec::new(),
-        };
-        let check = |facts: &Facts| self.check(&digest, facts);
-        self.world.deploy(&target, &manifest, (Kind::Propagated, moved), self.actor, check).await?;
-        ended(Outcome::Done, lacking, Some(manifest.digest))
+        let moved = Move::to(environment, &manifest.digest, Some(replaced));
+        let moved = Move { from: Some(self.from.name.clone()), ..moved };
+        let check = |facts: &Facts| self.check(&manifest.digest, facts);
+        self.world.deploy(&target, &manifest, (Kind::Propagated, moved), self.actor, check).await
     }
 
     /// Neither where they come from nor what is made of them was rejected.

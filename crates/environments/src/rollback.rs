@@ -8,7 +8,7 @@ use crate::facts::Facts;
 use crate::gates::rejection;
 use crate::hotfix_id::HotfixId;
 use crate::images::is_called;
-use crate::ledger::{Act, Actor, Kind, Move, Outcome, Place, Record};
+use crate::ledger::{Act, Actor, Kind, Move, Outcome};
 use crate::moving::Target;
 use crate::settings::Environment;
 use crate::status::Status;
@@ -68,14 +68,12 @@ impl World {
         }
         let digest = choose(&facts, environment, to, &now)?;
         let target = Target::open(environment, &environment.image).await?;
-        let Some(manifest) = target.manifest(&digest).await? else {
-            return Err(Error::Input {
-                message: format!("{} is no longer in {}", digest, environment.image.name()),
-                hint: "give --to with another digest of 'hotfix env history'".to_owned(),
-            });
+        let gone = || Error::Input {
+            message: format!("{} is no longer in {}", digest, environment.image.name()),
+            hint: "give --to with another digest of 'hotfix env history'".to_owned(),
         };
-        let name = format!("{}@{digest}", environment.image.name());
-        let next = self.image(&name.parse().map_err(Error::registry(format!("look at {name}")))?).await?;
+        let manifest = target.manifest(&digest).await?.ok_or_else(gone)?;
+        let next = self.look_by_digest(environment, &digest).await?.ok_or_else(gone)?;
         let (before, after) = (facts.holding_of(&there), facts.holding_of(&next));
         if let (Some(before), Some(after)) = (before, &after) {
             rolled_back.removed = Status::lost(&before, after, &facts);
@@ -85,15 +83,8 @@ impl World {
         if dry_run {
             return Ok(rolled_back);
         }
-        let moved = Move {
-            place: Place::of(environment),
-            from: None,
-            digest: digest.clone(),
-            replaced: Some(now),
-            version_tag: None,
-            holds: None,
-            removed: rolled_back.removed.clone(),
-        };
+        let moved = Move::to(environment, &digest, Some(now));
+        let moved = Move { removed: rolled_back.removed.clone(), ..moved };
         let check = |facts: &Facts| may_come_back(facts, &digest);
         self.deploy(&target, &manifest, (Kind::RolledBack, moved), &actor, check).await?;
         Ok(rolled_back)
@@ -121,13 +112,12 @@ fn refused(message: String) -> Error {
 
 /// An image that the environment ran, that was verified and not rejected, and that is not what it runs now.
 fn choose(facts: &Facts, environment: &Environment, to: Option<&str>, now: &str) -> Result<String> {
-    let records = facts.records();
-    let moves = records.iter().rev().filter(|record| record.is_of(environment)).filter_map(Record::moved);
+    let moves = facts.moves(environment).rev();
     let ran: Vec<&str> =
-        moves.flat_map(|moved| [Some(moved.digest.as_str()), moved.replaced.as_deref()]).flatten().collect();
+        moves.flat_map(|(_, moved)| [Some(moved.digest.as_str()), moved.replaced.as_deref()]).flatten().collect();
     let name = &environment.name;
     let Some(to) = to else {
-        let left = left_behind(records, environment);
+        let left = left_behind(facts, environment);
         let is_good = |digest: &&str| *digest != now && !left.contains(digest) && may_come_back(facts, digest).is_ok();
         let found = ran.into_iter().find(is_good);
         return found.map(str::to_owned).ok_or_else(|| refused(format!("{name} ran no other image that was verified")));
@@ -142,13 +132,12 @@ fn choose(facts: &Facts, environment: &Environment, to: Option<&str>, now: &str)
 }
 
 /// Images that the environment was rolled back from, and that have not come back by another way.
-fn left_behind<'a>(records: &'a [Record], environment: &Environment) -> BTreeSet<&'a str> {
+fn left_behind<'a>(facts: &'a Facts, environment: &Environment) -> BTreeSet<&'a str> {
     let mut left = BTreeSet::new();
-    for record in records.iter().filter(|record| record.is_of(environment)) {
+    for (record, moved) in facts.moves(environment) {
         match &record.act {
-            Act::RolledBack(moved) => left.extend(moved.replaced.as_deref()),
-            Act::Promoted(moved) | Act::Propagated(moved) => drop(left.remove(moved.digest.as_str())),
-            _ => {}
+            Act::RolledBack(_) => left.extend(moved.replaced.as_deref()),
+            _ => drop(left.remove(moved.digest.as_str())),
         }
     }
     left

@@ -115,6 +115,12 @@ impl World {
         self.images.look(reference).await
     }
 
+    /// An image in the repository of an environment, whatever its tags name.
+    pub(crate) async fn look_by_digest(&self, environment: &Environment, digest: &str) -> Result<Option<Image>> {
+        let name = format!("{}@{digest}", environment.image.name());
+        self.look(&name.parse().map_err(Error::registry(format!("look at {name}")))?).await
+    }
+
     /// An image from outside.
     pub(crate) async fn image(&self, reference: &ImageRef) -> Result<Image> {
         self.look(reference).await?.ok_or_else(|| Error::Input {

@@ -283,15 +283,22 @@ fn check_repository(repository: &str) -> Result<(), Problem> {
     })
 }
 
+/// Bytes that are free on the disk of `place`.
+///
+/// # Errors
+/// Where the system does not say.
+pub(crate) fn free_disk(place: &Path) -> rustix::io::Result<u64> {
+    rustix::fs::statvfs(place).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
 /// Free disk where the workspace will be, in bytes; a problem where it is less than `needed`.
 pub(crate) fn check_disk(request: &Request, needed: u64) -> Result<u64, Problem> {
     let wanted = request.workspace.clone().unwrap_or_else(crate::workspace::temporary_folder);
     let there = nearest_existing(&wanted);
-    let stat = rustix::fs::statvfs(there).map_err(|error| {
+    let free = free_disk(there).map_err(|error| {
         Problem::new(format!("the free disk of {} is not known", there.display()), "give --no-disk-check")
             .because(error)
     })?;
-    let free = stat.f_bavail.saturating_mul(stat.f_frsize);
     if request.disk_check && free < needed {
         return Err(Problem::new(
             format!(

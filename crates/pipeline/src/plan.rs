@@ -24,6 +24,11 @@ pub const DEFAULT_BASE_IMAGE: &str = "eclipse-temurin:11-jdk";
 /// From the vendor's documentation: 3 × pack size + updates × update size + 500 MB.
 const DISK_RESERVE: u64 = 500_000_000;
 
+/// Bytes that the update tool needs for a product of so many, without its updates.
+pub(crate) fn disk_needed(product: u64) -> u64 {
+    3 * product + DISK_RESERVE
+}
+
 /// Whether credentials for the update tool are at hand.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialState {
@@ -128,7 +133,7 @@ impl Plan {
             _ => Some(recorder.check(Step::InitializeUpdateTool, || inputs.source.update_tool(host))?),
         };
         let bytes = hotfixes.as_slice().iter().map(|hotfix| hotfix.bytes);
-        let disk_needed = 3 * inputs.source.unpacked_bytes() + bytes.sum::<u64>() + DISK_RESERVE;
+        let disk_needed = disk_needed(inputs.source.unpacked_bytes()) + bytes.sum::<u64>();
         let disk_free = recorder.step(Step::ValidateInputs, || check_disk(request, disk_needed))?;
         let tags = recorder.step(Step::ValidateInputs, || tags(request, &product, hotfixes.as_slice().len()))?;
         Ok(Self {

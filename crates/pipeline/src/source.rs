@@ -128,16 +128,19 @@ impl Source {
             Self::Image(image, _) => image.facts.update_tool,
         };
         source.ok_or_else(|| {
-            Problem::new(
-                format!(
-                    "{} has no update tool for this machine: neither bin/{} nor bin/{SETUP_SCRIPT}",
-                    self.location(),
-                    host.update_tool
-                ),
-                "download the pack again from the vendor, or run on a machine that it has a tool for",
-            )
+            let hint = "download the pack again from the vendor, or run on a machine that it has a tool for";
+            no_update_tool(&self.location(), host, hint)
         })
     }
+}
+
+/// What `location` lacks.
+pub(crate) fn no_update_tool(location: &str, host: Host, hint: &str) -> Problem {
+    let tool = host.update_tool;
+    Problem::new(
+        format!("{location} has no update tool for this machine: neither bin/{tool} nor bin/{SETUP_SCRIPT}"),
+        hint,
+    )
 }
 
 fn image_of_engine_or_layout(name: &str, request: &Request) -> Result<BasePlan, Problem> {

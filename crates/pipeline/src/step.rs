@@ -14,6 +14,8 @@ pub const DEFECT: u8 = 1;
 pub const USAGE: u8 = 2;
 /// Exit code of a step that ran out of time.
 pub const TIMED_OUT: u8 = 10;
+/// Exit code of a condition that was to be checked and does not hold.
+pub const CONDITION: u8 = 11;
 /// Exit code of an image or a pack that does not hold what was asked for.
 pub const NO_PRODUCT: u8 = 4;
 

@@ -164,6 +164,21 @@ pub struct Move {
     pub removed: Vec<HotfixId>,
 }
 
+impl Move {
+    /// Of an environment to another image; nothing more is said of it.
+    pub(crate) fn to(environment: &Environment, digest: &str, replaced: Option<String>) -> Self {
+        Self {
+            place: Place::of(environment),
+            from: None,
+            digest: digest.to_owned(),
+            replaced,
+            version_tag: None,
+            holds: None,
+            removed: Vec::new(),
+        }
+    }
+}
+
 /// How tests went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

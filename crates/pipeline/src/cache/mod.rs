@@ -34,6 +34,7 @@ pub(crate) use layers::LayerKey;
 pub(crate) use looks::{answer, find, look};
 pub use prune::{Listed, Pruned};
 
+use crate::inputs::free_disk;
 use crate::request::CacheRequest;
 use crate::step::Problem;
 
@@ -106,8 +107,7 @@ impl Cache {
             warn!("the unpacked pack is not kept for later runs: it takes more than --cache-size");
             return false;
         }
-        let free =
-            rustix::fs::statvfs(&self.folder).map_or(u64::MAX, |stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        let free = free_disk(&self.folder).unwrap_or(u64::MAX);
         if free < bytes + DISK_RESERVE {
             warn!("the unpacked pack is not kept for later runs: the disk of {} is too full", self.folder.display());
             return false;

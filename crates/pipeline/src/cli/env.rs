@@ -1,6 +1,7 @@
 //! `hotfix env`: which hotfixes are in which environment.
 
 use std::fmt;
+use std::path::Path;
 
 use hotfix_environments::ledger::{Act, Record};
 use hotfix_environments::promote::{From, Promotion};
@@ -16,10 +17,7 @@ use super::args::Cli;
 use super::env_args::{EnvCommand, EnvPlace, Opinion, Writing};
 use super::output;
 use crate::interrupt::{Interrupt, Signal};
-use crate::step::DEFECT;
-
-/// Exit code of a condition that does not hold.
-const CONDITION: u8 = 11;
+use crate::step::{CONDITION, DEFECT};
 
 /// Runs the command; returns the exit code.
 pub(super) async fn run(cli: &Cli, command: &EnvCommand) -> u8 {
@@ -39,21 +37,7 @@ fn tell(cli: &Cli, error: &Error) -> u8 {
 
 async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
     match command {
-        EnvCommand::Status { place, check, html } => {
-            let (status, problems) = open(place).await?.status().await?;
-            if let Some(file) = html {
-                let written = std::fs::write(file, status.html(Timestamp::now()));
-                written.map_err(|source| Error::File { action: "write", path: file.clone(), source })?;
-            }
-            let written = output::colored_answer(
-                &cli.talk,
-                &Colored { status: &status, color: output::use_color(&cli.talk, &std::io::stdout()) },
-            );
-            // What is not known is worse than what is known to be wrong.
-            let failed = problems.iter().map(|problem| tell(cli, problem)).max();
-            let drifted = (*check && !status.drift.is_empty()).then_some(CONDITION);
-            Ok(failed.or(drifted).unwrap_or(written))
-        }
+        EnvCommand::Status { place, check, html } => status(cli, place, *check, html.as_deref()).await,
         EnvCommand::History { place, env } => {
             let world = open(place).await?;
             let wanted = env.as_ref().map(|name| world.environments.get(name)).transpose()?;
@@ -78,22 +62,7 @@ async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
             let promoted = world.promote(&asked, writing.actor(), writing.dry_run).await?;
             Ok(output::answer(&cli.talk, &promoted))
         }
-        EnvCommand::Propagate { from, to, through, writing } => {
-            let world = open(&writing.place).await?;
-            let environments = &world.environments;
-            let from = environments.get(from)?;
-            let to = match to.is_empty() {
-                // Into production leads a promotion, with its gate.
-                true => environments.before(from).iter().filter(|environment| !environment.is_production).collect(),
-                false => to.iter().map(|name| environments.get(name)).collect::<Result<_>>()?,
-            };
-            let asked = Propagation { from, to, through: *through };
-            let (done, problems) = world.propagate(&asked, &writing.actor(), writing.dry_run).await?;
-            let is_impossible = done.iter().any(|one| matches!(one.outcome, Outcome::Impossible(_)));
-            let written = output::answer(&cli.talk, &List(done.iter().collect()));
-            let failed = problems.iter().map(|problem| tell(cli, problem)).max();
-            Ok(failed.or(is_impossible.then_some(CONDITION)).unwrap_or(written))
-        }
+        EnvCommand::Propagate { from, to, through, writing } => propagate(cli, (from, to), *through, writing).await,
         EnvCommand::Rollback { env, to, writing } => {
             let world = open(&writing.place).await?;
             let environment = world.environments.get(env)?;
@@ -125,6 +94,39 @@ async fn answer(cli: &Cli, command: &EnvCommand) -> Result<u8> {
             write(cli, writing, reject).await
         }
     }
+}
+
+async fn status(cli: &Cli, place: &EnvPlace, check: bool, html: Option<&Path>) -> Result<u8> {
+    let (status, problems) = open(place).await?.status().await?;
+    if let Some(file) = html {
+        let written = std::fs::write(file, status.html(Timestamp::now()));
+        written.map_err(|source| Error::File { action: "write", path: file.to_owned(), source })?;
+    }
+    let written = output::colored_answer(
+        &cli.talk,
+        &Colored { status: &status, color: output::use_color(&cli.talk, &std::io::stdout()) },
+    );
+    // What is not known is worse than what is known to be wrong.
+    let failed = problems.iter().map(|problem| tell(cli, problem)).max();
+    let drifted = (check && !status.drift.is_empty()).then_some(CONDITION);
+    Ok(failed.or(drifted).unwrap_or(written))
+}
+
+async fn propagate(cli: &Cli, (from, to): (&str, &[String]), through: Option<u32>, writing: &Writing) -> Result<u8> {
+    let world = open(&writing.place).await?;
+    let environments = &world.environments;
+    let from = environments.get(from)?;
+    let to = match to.is_empty() {
+        // Into production leads a promotion, with its gate.
+        true => environments.before(from).iter().filter(|environment| !environment.is_production).collect(),
+        false => to.iter().map(|name| environments.get(name)).collect::<Result<_>>()?,
+    };
+    let asked = Propagation { from, to, through };
+    let (done, problems) = world.propagate(&asked, &writing.actor(), writing.dry_run).await?;
+    let is_impossible = done.iter().any(|one| matches!(one.outcome, Outcome::Impossible(_)));
+    let written = output::answer(&cli.talk, &List(done.iter().collect()));
+    let failed = problems.iter().map(|problem| tell(cli, problem)).max();
+    Ok(failed.or(is_impossible.then_some(CONDITION)).unwrap_or(written))
 }
 
 /// Finds out what to write, and writes it.

@@ -11,27 +11,25 @@ use tracing::info;
 
 use super::args::Cli;
 use super::image_args;
-use super::server_args::{BackupArgs, BackupChoice, MigrateArgs, RestoreArgs, RevertArgs, StateArgs};
+use super::server_args::{AccountOptions, BackupArgs, BackupChoice, MigrateArgs, RestoreArgs, RevertArgs, StateArgs};
 use super::{apply_request, output, show, write_report};
 use crate::blocking::blocking;
-use crate::credentials::{self, CredentialSources, Credentials};
+use crate::credentials::{self, Credentials};
 use crate::host::Host;
 use crate::installation::Installation;
 use crate::installation::archive::Backup;
 use crate::installation::backup::BackupPlan;
 use crate::installation::restore::RestorePlan;
 use crate::installation::state::State;
-use crate::interrupt::{Interrupt, Signal};
+use crate::interrupt::Interrupt;
 use crate::migration::{Journal, Migrated, Migration, Target, Wish, pack_of};
 use crate::pack::{Product, ProductPack};
 use crate::recorder::Recorder;
 use crate::source::IMAGE_PREFIX;
-use crate::step::{Failure, Kind, NO_PRODUCT, Problem, Step, USAGE};
+use crate::step::{CONDITION, Failure, Problem, Step, USAGE};
 use crate::update_tool;
 use crate::workspace::Workspace;
 
-/// Exit code of a restore that left something as it is.
-const CONDITION: u8 = 11;
 /// Packs are only compared with; their own bound is that of `apply`.
 const LARGEST_PACK: u64 = 20_000_000_000;
 
@@ -108,19 +106,14 @@ pub(super) async fn revert(cli: &Cli, args: &RevertArgs) -> u8 {
     let wish = wish(&args.home, Target::Reverted, &args.backup);
     let wish = Wish { only_newest: !args.all, ..wish };
     let planned = plan(wish, &args.backup, &mut recorder).await;
-    let account = (args.credentials.sources(), args.tool_credentials);
     let done = async {
-        match planned? {
-            planned if args.dry_run => {
-                Ok(output::answer(&cli.talk, &Planned { migration: planned, wants_image: false }))
-            }
-            planned if planned.is_done() => Ok(nothing_to_do(cli, &planned)),
-            planned => {
-                let credentials = credentials_of(account.0, &mut recorder)?;
-                let migrated = planned.carry_out(&credentials, account.1, &mut recorder).await?;
-                Ok(output::answer(&cli.talk, &migrated))
-            }
+        let planned = planned?;
+        if args.dry_run || planned.is_done() {
+            return Ok(output::answer(&cli.talk, &Planned { migration: planned, wants_image: false }));
         }
+        let credentials = credentials_of(&args.account, &mut recorder)?;
+        let migrated = planned.carry_out(&credentials, args.account.tool_credentials, &mut recorder).await?;
+        Ok(output::answer(&cli.talk, &migrated))
     };
     done.await.unwrap_or_else(|failure| failed(cli, &failure))
 }
@@ -133,32 +126,33 @@ pub(super) async fn migrate(cli: &Cli, args: &MigrateArgs) -> u8 {
         return USAGE;
     }
     let mut recorder = Recorder::new(Interrupt::listen().unwrap_or_default(), args.work.step_timeout);
-    let done = migrate_recorded(cli, args, &mut recorder).await;
-    let wants_report = !asked.is_empty() && !args.dry_run;
+    let wants_image = !asked.is_empty();
+    let done = migrate_recorded(cli, args, wants_image, &mut recorder).await;
     let report = recorder.finish(done.as_ref().err());
-    if wants_report {
+    if wants_image && !args.dry_run {
         write_report(&report, args.work.report.as_deref());
     }
     done.unwrap_or_else(|failure| failed(cli, &failure))
 }
 
-async fn migrate_recorded(cli: &Cli, args: &MigrateArgs, recorder: &mut Recorder) -> Result<u8, Failure> {
-    let wants_image = !args.image.that_ask_for_an_image(&cli.set_elsewhere).is_empty();
+async fn migrate_recorded(
+    cli: &Cli,
+    args: &MigrateArgs,
+    wants_image: bool,
+    recorder: &mut Recorder,
+) -> Result<u8, Failure> {
     let wish = wish(&args.home, args.to_level, &args.backup);
     let wish = Wish { disk_check: !args.work.no_disk_check, ..wish };
     let planned = plan(wish, &args.backup, recorder).await?;
-    if args.dry_run {
+    let is_done = planned.is_done();
+    if args.dry_run || is_done && !wants_image {
         return Ok(output::answer(&cli.talk, &Planned { migration: planned, wants_image }));
     }
-    let is_done = planned.is_done();
-    if is_done && !wants_image {
-        return Ok(nothing_to_do(cli, &planned));
-    }
-    let credentials = credentials_of(args.credentials.sources(), recorder)?;
+    let credentials = credentials_of(&args.account, recorder)?;
     let installation = planned.installation.clone();
     let migrated = match is_done {
         true => None,
-        false => Some(planned.carry_out(&credentials, args.tool_credentials, recorder).await?),
+        false => Some(planned.carry_out(&credentials, args.account.tool_credentials, recorder).await?),
     };
     let images = match wants_image {
         true => image(args, &installation, credentials, recorder).await?,
@@ -198,7 +192,7 @@ async fn image(
         pack,
         hotfix_dir: none,
         through: Some(0),
-        tool_credentials: args.tool_credentials,
+        tool_credentials: args.account.tool_credentials,
         cache: None,
         from_image: None,
         ..template
@@ -225,16 +219,13 @@ async fn plan(wish: Wish, backup: &BackupChoice, recorder: &mut Recorder) -> Res
     recorder.look_ahead(Step::ValidateInputs, plan).await
 }
 
-fn credentials_of(sources: CredentialSources, recorder: &mut Recorder) -> Result<Credentials, Failure> {
-    recorder.check(Step::ValidateInputs, || sources.read()?.ok_or_else(credentials::missing))
+fn credentials_of(account: &AccountOptions, recorder: &mut Recorder) -> Result<Credentials, Failure> {
+    let read = || account.credentials.sources().read()?.ok_or_else(credentials::missing);
+    recorder.check(Step::ValidateInputs, read)
 }
 
 fn open(pack: Option<&Path>) -> Result<Option<ProductPack>, Problem> {
     pack.map(|pack| ProductPack::open(pack, LARGEST_PACK)).transpose()
-}
-
-fn nothing_to_do(cli: &Cli, planned: &Migration) -> u8 {
-    output::answer(&cli.talk, &NothingToDo(planned))
 }
 
 fn failed(cli: &Cli, failure: &Failure) -> u8 {
@@ -251,10 +242,8 @@ async fn interruptible(cli: &Cli, work: impl AsyncFnOnce(CancellationToken) -> R
         (Err(_), Some(signal)) => signal.exit_code(),
         (Err(problem), None) => {
             output::error(&cli.talk, &problem.chain(), problem.hint());
-            match problem.kind {
-                Kind::Interrupted(signal) => Signal::exit_code(signal),
-                Kind::Failed | Kind::Conflict | Kind::TimedOut => NO_PRODUCT,
-            }
+            // Of the step only its code is taken.
+            Failure { step: Step::ValidateInputs, problem }.exit_code()
         }
     }
 }
@@ -300,10 +289,7 @@ struct Planned {
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.migration.is_done() {
-            true => NothingToDo(&self.migration).fmt(f)?,
-            false => self.migration.fmt(f)?,
-        }
+        self.migration.fmt(f)?;
         if self.wants_image {
             writeln!(f, "image     of the product as it is then")?;
         }
@@ -314,30 +300,6 @@ impl fmt::Display for Planned {
 impl Serialize for Planned {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.migration.json().serialize(serializer)
-    }
-}
-
-/// Where it is, which is where it was to be.
-struct NothingToDo<'a>(&'a Migration);
-
-impl fmt::Display for NothingToDo<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Migration { installation, standing, .. } = self.0;
-        let level =
-            standing.update_level.map_or_else(|| "an unknown level".to_owned(), |level| format!("level {level}"));
-        let home = installation.home.display();
-        writeln!(
-            f,
-            "{} in {home} is at {level} with {} hotfixes: nothing to do",
-            installation.name(),
-            standing.hotfixes
-        )
-    }
-}
-
-impl Serialize for NothingToDo<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.0.json().serialize(serializer)
     }
 }
 

@@ -99,17 +99,9 @@ fn reason(text: &str) -> Result<String, String> {
 /// Nobody has put a reason into fewer letters.
 const SHORTEST_REASON: usize = 5;
 
-/// `hotfix revert`.
+/// Who the update tool works for, and how it gets to know.
 #[derive(Debug, Args)]
-pub struct RevertArgs {
-    /// The folder of the unpacked product
-    pub home: PathBuf,
-    /// All hotfixes, not the newest alone
-    #[arg(long)]
-    pub all: bool,
-    /// The backup
-    #[command(flatten)]
-    pub backup: BackupChoice,
+pub struct AccountOptions {
     /// How the update tool gets the credentials; flags are only for tools from before 2026, and visible to other users
     #[arg(
         long,
@@ -122,6 +114,22 @@ pub struct RevertArgs {
     /// Where they are
     #[command(flatten)]
     pub credentials: CredentialOptions,
+}
+
+/// `hotfix revert`.
+#[derive(Debug, Args)]
+pub struct RevertArgs {
+    /// The folder of the unpacked product
+    pub home: PathBuf,
+    /// All hotfixes, not the newest alone
+    #[arg(long)]
+    pub all: bool,
+    /// The backup
+    #[command(flatten)]
+    pub backup: BackupChoice,
+    /// Who the update tool works for
+    #[command(flatten)]
+    pub account: AccountOptions,
     /// Bound on each step
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = super::args::duration, help_heading = "Work")]
     pub step_timeout: std::time::Duration,
@@ -141,18 +149,9 @@ pub struct MigrateArgs {
     /// The backup
     #[command(flatten)]
     pub backup: BackupChoice,
-    /// How the update tool gets the credentials; flags are only for tools from before 2026, and visible to other users
-    #[arg(
-        long,
-        value_enum,
-        default_value = "env",
-        value_name = "HOW",
-        help_heading = "Credentials of the update tool"
-    )]
-    pub tool_credentials: ToolCredentials,
-    /// Where they are
+    /// Who the update tool works for
     #[command(flatten)]
-    pub credentials: CredentialOptions,
+    pub account: AccountOptions,
     /// The image of the new level, where --tag, --repository, --push or --output oci:DIR ask for one
     #[command(flatten)]
     pub image: ImageOptions,

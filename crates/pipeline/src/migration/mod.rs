@@ -74,7 +74,7 @@ impl Migration {
         let home = Arc::new(ProductHome::Folder(self.installation.home.clone()));
         let account = Account { credentials, hand_over };
         let tool = UpdateTool::new(&home, self.host.update_tool, ToolPlace::user(), account);
-        let mut work = Work { installation: self.installation.clone(), journal: None, tool };
+        let work = Work { installation: self.installation.clone(), tool };
         let done = work.all(self, recorder).await;
         done.map_err(|Failure { step, problem }| {
             let hint = format!("{}; so far: {}", problem.hint(), work.stand());
@@ -85,26 +85,18 @@ impl Migration {
 
 struct Work<'a> {
     installation: Installation,
-    /// From the moment on at which something is changed.
-    journal: Option<Journal>,
     tool: UpdateTool<'a>,
 }
 
 impl Work<'_> {
-    async fn all(&mut self, migration: Migration, recorder: &mut Recorder) -> Result<Migrated, Failure> {
+    async fn all(&self, migration: Migration, recorder: &mut Recorder) -> Result<Migrated, Failure> {
         let mut journal = recorder.run(Step::BackUp, async |cancel| self.back_up(migration, &cancel).await).await?;
-        self.journal = Some(journal.clone());
         recorder.run(Step::InitializeUpdateTool, async |cancel| self.tool.initialize(&cancel).await).await?;
         let revert = async |cancel| self.revert(&mut journal, &cancel).await;
-        let reverted = recorder.run(Step::RevertHotfixes, revert).await;
-        self.journal = Some(journal.clone());
-        reverted?;
+        recorder.run(Step::RevertHotfixes, revert).await?;
         if let Some(update) = journal.target.update() {
-            let updated = recorder
-                .run(Step::UpdateProduct, async |cancel| self.update(&mut journal, update, &cancel).await)
-                .await;
-            self.journal = Some(journal.clone());
-            updated?;
+            let update = async |cancel| self.update(&mut journal, update, &cancel).await;
+            recorder.run(Step::UpdateProduct, update).await?;
         }
         recorder.step(Step::BackUp, || self.finish(&journal))
     }
@@ -243,7 +235,12 @@ impl Work<'_> {
 
     /// Where it stands, for whoever has to go on.
     fn stand(&self) -> String {
-        let Some(journal) = &self.journal else { return "nothing was changed".to_owned() };
+        let journal = match Journal::find(&self.installation) {
+            Ok(Some(journal)) => journal,
+            // It is there from the moment on at which something is changed.
+            Ok(None) => return "nothing was changed".to_owned(),
+            Err(problem) => return problem.to_string(),
+        };
         let backed = match &journal.backed {
             Backed::Up(file) => format!("the backup is {}", file.display()),
             Backed::No(_) => "there is no backup".to_owned(),

@@ -11,17 +11,17 @@ use walkdir::WalkDir;
 use super::journal::{Backed, Journal, Target};
 use super::{CONFIGURATION, shown};
 use crate::host::Host;
+use crate::inputs::free_disk;
 use crate::installation::archive::Backup;
 use crate::installation::backup::{Answer, BackupPlan};
 use crate::installation::folders::Wishes;
 use crate::installation::{Installation, Standing};
 use crate::pack::{ProductPack, printable};
+use crate::plan::disk_needed;
+use crate::source::no_update_tool;
 use crate::step::Problem;
 use crate::tree::BIN;
 use crate::update_tool::SETUP_SCRIPT;
-
-/// From the vendor's documentation: 3 × product + 500 MB.
-const DISK_RESERVE: u64 = 500_000_000;
 
 /// What the user wants.
 #[derive(Debug, Clone)]
@@ -193,24 +193,17 @@ fn check_tool(installation: &Installation, host: Host) -> Result<(), Problem> {
     if has(host.update_tool) || has(SETUP_SCRIPT) {
         return Ok(());
     }
-    Err(Problem::new(
-        format!(
-            "{} has no update tool for this machine: neither bin/{} nor bin/{SETUP_SCRIPT}",
-            installation.home.display(),
-            host.update_tool
-        ),
-        "take it from a clean pack of the product",
-    ))
+    let home = installation.home.display().to_string();
+    Err(no_update_tool(&home, host, "take it from a clean pack of the product"))
 }
 
 fn check_disk(installation: &Installation) -> Result<(), Problem> {
     let lengths = WalkDir::new(&installation.home).into_iter().filter_map(Result::ok);
     let bytes: u64 = lengths.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum();
-    let needed = 3 * bytes + DISK_RESERVE;
+    let needed = disk_needed(bytes);
     let home = std::env::var_os("HOME").map(PathBuf::from);
     for place in [Some(installation.home.clone()), home].into_iter().flatten().filter(|place| place.is_dir()) {
-        let Ok(stat) = rustix::fs::statvfs(&place) else { continue };
-        let free = stat.f_bavail.saturating_mul(stat.f_frsize);
+        let Ok(free) = free_disk(&place) else { continue };
         if free < needed {
             return Err(Problem::new(
                 format!(
@@ -229,6 +222,11 @@ fn check_disk(installation: &Installation) -> Result<(), Problem> {
 impl fmt::Display for Migration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { installation, standing, target, .. } = self;
+        if self.is_done() {
+            let level = standing.update_level.map_or("an unknown level".to_owned(), |level| format!("level {level}"));
+            let (name, home, hotfixes) = (installation.name(), installation.home.display(), standing.hotfixes);
+            return writeln!(f, "{name} in {home} is at {level} with {hotfixes} hotfixes: nothing to do");
+        }
         let level = shown(standing.update_level);
         writeln!(f, "product   {} {} at update level {level}", installation.product, installation.version)?;
         writeln!(f, "home      {}", installation.home.display())?;

@@ -13,6 +13,15 @@ pub fn document(name: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+/// As a shell splits them, where quotes are double and around whole words.
+pub fn words_of(line: &str) -> Vec<String> {
+    let words = line.split('"').enumerate().flat_map(|(position, part)| match position % 2 {
+        1 => vec![part.to_owned()],
+        _ => part.split_whitespace().map(str::to_owned).collect(),
+    });
+    words.collect()
+}
+
 /// The README, and every page of `docs` for users; that of the benchmarks has options of another program.
 fn pages() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");

@@ -2,7 +2,7 @@
 
 use hotfix_environments::settings::{Environments, Gate};
 
-use crate::docs::document;
+use crate::docs::{document, words_of};
 use crate::support::Scenario;
 use crate::support::estate::{Estate, REGISTRY_PASSWORD, USER};
 use crate::support::registry::Registry;
@@ -21,16 +21,6 @@ fn commands() -> Vec<(Vec<String>, i32)> {
         (words_of(words), code)
     };
     lines.map(command).collect()
-}
-
-/// As a shell splits them, where quotes are double and around whole words.
-fn words_of(line: &str) -> Vec<String> {
-    let quoted = line.split('"').enumerate();
-    let words = quoted.flat_map(|(position, part)| match position % 2 {
-        1 => vec![part.to_owned()],
-        _ => part.split_whitespace().map(str::to_owned).collect(),
-    });
-    words.collect()
 }
 
 /// The file of the page.

@@ -2,18 +2,9 @@
 
 use std::fs;
 
-use crate::docs::document;
+use crate::docs::{document, words_of};
 use crate::support::estate::Estate;
 use crate::support::installed::{Installed, OWN};
-
-/// As a shell splits them, where quotes are double and around whole words.
-fn words_of(line: &str) -> Vec<String> {
-    let words = line.split('"').enumerate().flat_map(|(position, part)| match position % 2 {
-        1 => vec![part.to_owned()],
-        _ => part.split_whitespace().map(str::to_owned).collect(),
-    });
-    words.collect()
-}
 
 fn commands() -> Vec<Vec<String>> {
     let page = document("docs/update-level.md");

@@ -63,25 +63,21 @@ impl Estate {
 
     /// Makes an image with the first hotfixes and lets these environments run it.
     pub fn deploy(&self, through: u32, environments: &[&str]) {
-        self.make(&self.scenario, &[], through, environments);
+        self.deploy_from_with(&self.scenario, &[], through, environments);
     }
 
     /// The same with more options of `apply`.
     pub fn deploy_with(&self, options: &[&str], through: u32, environments: &[&str]) {
-        self.make(&self.scenario, options, through, environments);
+        self.deploy_from_with(&self.scenario, options, through, environments);
     }
 
     /// The same with the pack and the hotfixes of another scenario.
     pub fn deploy_from(&self, scenario: &Scenario, through: u32, environments: &[&str]) {
-        self.make(scenario, &[], through, environments);
+        self.deploy_from_with(scenario, &[], through, environments);
     }
 
     /// Both.
     pub fn deploy_from_with(&self, scenario: &Scenario, options: &[&str], through: u32, environments: &[&str]) {
-        self.make(scenario, options, through, environments);
-    }
-
-    fn make(&self, scenario: &Scenario, options: &[&str], through: u32, environments: &[&str]) {
         let number = self.layouts.fetch_add(1, Ordering::Relaxed);
         let (output, through) = (format!("oci:layout-{number}"), through.to_string());
         let pack = scenario.pack().file_name().expect("a name").to_str().expect("UTF-8");

@@ -2,6 +2,8 @@
 //!
 //! Codes, commands, variables and the self-update are those of the vendor's documentation.
 
+mod place;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt;
@@ -24,9 +26,9 @@ use crate::redact::Redactor;
 use crate::request::ToolCredentials;
 use crate::scrub::tokens_in;
 use crate::step::{Kind, Problem};
-use crate::stragglers;
 use crate::tree::BIN;
-use crate::workspace::Workspace;
+
+pub use place::ToolPlace;
 
 /// Downloads the tool into packs that ship none.
 pub const SETUP_SCRIPT: &str = "update_tool_setup.sh";
@@ -75,45 +77,6 @@ pub async fn version_of(home: &Path, name: &str) -> Option<String> {
     let finished = tokio::time::timeout(VERSION_LIMIT, running).await.ok()?.ok()??;
     let line = finished.output.lines().map(str::trim).find(|line| !line.is_empty())?.to_owned();
     (finished.code == Some(DONE)).then_some(line)
-}
-
-/// Where the tool keeps its downloads, its backups and what it needs to revert.
-#[derive(Debug)]
-pub enum ToolPlace<'a> {
-    /// In a workspace, which it takes for the user's home.
-    Workspace(&'a Workspace),
-    /// In the user's own home. The text marks what the tool starts.
-    User(String),
-}
-
-/// Known by it are processes of a tool that works in the user's own home.
-const MARK_VARIABLE: &str = "UPDATE_TOOL_RUN";
-
-impl ToolPlace<'_> {
-    /// In the user's own home.
-    pub fn user() -> Self {
-        Self::User(uuid::Uuid::now_v7().to_string())
-    }
-
-    fn set(&self, command: &mut Command) {
-        match self {
-            Self::Workspace(workspace) => {
-                for name in ["XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
-                    command.env_remove(name);
-                }
-                command.env("HOME", workspace.home()).env("TMPDIR", workspace.temporary());
-            }
-            Self::User(mark) => drop(command.env(MARK_VARIABLE, mark)),
-        }
-    }
-
-    /// Ends what the tool has left running.
-    fn end_stragglers(&self) {
-        match self {
-            Self::Workspace(workspace) => stragglers::end(workspace.path()),
-            Self::User(mark) => stragglers::end_marked(MARK_VARIABLE, mark),
-        }
-    }
 }
 
 /// Who the tool works for.
