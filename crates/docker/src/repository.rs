@@ -149,7 +149,11 @@ impl Repository {
     pub async fn put_manifest(&self, name: &str, media_type: &str, bytes: Bytes) -> Result<String> {
         let action = format!("take the manifest of {}", self.reference);
         let url = self.at(&format!("manifests/{name}"));
-        let answer = self.send(self.http.put(url.clone()).header(CONTENT_TYPE, media_type).body(bytes)).await?;
+        let request = self.http.put(url.clone()).header(CONTENT_TYPE, media_type).body(bytes);
+        // Everything that it names is there. A registry on a disk misses a blob for the moment in which somebody else puts the same
+        // one there.
+        let may_pass = |status| may_pass(status) || status == StatusCode::BAD_REQUEST;
+        let answer = self.send_while(may_pass, request).await?;
         if !answer.status().is_success() {
             return Err(self.refused(&action, answer).await);
         }
@@ -240,6 +244,10 @@ impl Repository {
     /// Sends a request; once more, and again, where the registry fails in a way that passes, and nothing of a stream is sent
     /// already.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response> {
+        self.send_while(may_pass, request).await
+    }
+
+    async fn send_while(&self, may_pass: impl Fn(StatusCode) -> bool, request: RequestBuilder) -> Result<Response> {
         let mut pause = FIRST_PAUSE;
         for _ in 1..TRIES {
             let Some(copy) = request.try_clone() else { break };

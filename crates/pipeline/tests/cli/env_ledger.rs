@@ -265,3 +265,18 @@ fn the_status_is_shown_without_the_ledger() {
     assert!(run.stdout.contains("the ledger cannot be read: what is solved"), "{}", run.stdout);
     run.says("error: cannot read the ledger");
 }
+
+#[test]
+fn a_blob_that_is_missed_for_a_moment_is_no_failure() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let Some(estate) = Estate::new() else { return };
+    let missed = AtomicU32::new(0);
+    let first = move |request: &crate::support::http::Request| {
+        let is_manifest = request.method == "PUT" && request.address.contains("/manifests/");
+        (is_manifest && missed.fetch_add(1, Ordering::SeqCst) == 0).then(|| Answer::new(400))
+    };
+    let proxy = Server::in_front_of(&estate.registry.host, first);
+    behind(&estate, &proxy);
+    estate.env("fixed-in wso2am-4.1.0.10/hf-1 20").succeeds();
+    assert_eq!(estate.json("history").as_array().expect("a list").len(), 1);
+}
