@@ -1,4 +1,4 @@
-//! Being asked to stop: INT and TERM become one token that every long task watches.
+//! Being asked to stop: HUP, INT and TERM become one token that every long task watches.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -15,6 +15,8 @@ const LAST_RESORT: Duration = Duration::from_secs(15);
 /// The signals that end a run in good order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
+    /// From a terminal that is closed.
+    Hup,
     /// From a terminal.
     Int,
     /// From a scheduler.
@@ -25,6 +27,7 @@ impl Signal {
     /// 128 and the signal's number, as shells report it.
     pub fn exit_code(self) -> u8 {
         match self {
+            Self::Hup => 129,
             Self::Int => 130,
             Self::Term => 143,
         }
@@ -32,6 +35,7 @@ impl Signal {
 
     fn name(self) -> &'static str {
         match self {
+            Self::Hup => "HUP",
             Self::Int => "INT",
             Self::Term => "TERM",
         }
@@ -46,16 +50,18 @@ pub struct Interrupt {
 }
 
 impl Interrupt {
-    /// Listens for INT and TERM from now on.
+    /// Listens for HUP, INT and TERM from now on; under `nohup` not for HUP.
     ///
     /// # Errors
     /// Where the system does not let us listen.
     pub fn listen() -> std::io::Result<Self> {
         let interrupt = Self::default();
         let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut hup = (!is_ignored(SignalKind::hangup())).then(|| signal(SignalKind::hangup())).transpose()?;
         let listening = interrupt.clone();
         tokio::spawn(async move {
             let signal = tokio::select! {
+                Some(_) = async { hup.as_mut()?.recv().await } => Signal::Hup,
                 _ = int.recv() => Signal::Int,
                 _ = term.recv() => Signal::Term,
             };
@@ -93,4 +99,12 @@ impl Interrupt {
         let message = format!("stopped by {}", signal.name());
         Some(Problem::new(message, "run the same command again").of_kind(Kind::Interrupted(signal)))
     }
+}
+
+/// Whether whoever started us wants the signal to pass; Linux tells, elsewhere it is not known.
+fn is_ignored(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or_default();
+    mask >> (kind.as_raw_value() - 1) & 1 == 1
 }

@@ -101,6 +101,8 @@ impl fmt::Display for Step {
 pub enum Kind {
     /// In the way that its exit code stands for.
     Failed,
+    /// What it is to work on is not as it must be.
+    Unfit,
     /// The update tool found conflicts.
     Conflict,
     /// It took longer than `--step-timeout`.
@@ -193,6 +195,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self.problem.kind {
             Kind::Failed => self.step.exit_code(),
+            Kind::Unfit => Step::ValidateInputs.exit_code(),
             Kind::Conflict => 7,
             Kind::TimedOut => TIMED_OUT,
             Kind::Interrupted(signal) => signal.exit_code(),
@@ -245,11 +248,13 @@ mod tests {
             |kind| Failure { step: Step::ApplyHotfixes, problem: Problem::new("m", "h").of_kind(kind) }.exit_code();
         let kinds = [
             Kind::Failed,
+            Kind::Unfit,
             Kind::Conflict,
             Kind::TimedOut,
+            Kind::Interrupted(Signal::Hup),
             Kind::Interrupted(Signal::Int),
             Kind::Interrupted(Signal::Term),
         ];
-        assert_eq!(kinds.map(code), [6, 7, 10, 130, 143]);
+        assert_eq!(kinds.map(code), [6, 4, 7, 10, 129, 130, 143]);
     }
 }

@@ -40,3 +40,4 @@ pub use listing::{Listing, ListingEntry};
 pub use machine::tool_file_name;
 pub use pack::PackBuilder;
 pub use setup_script::SetupScript;
+pub use trailer::change_behaviour;

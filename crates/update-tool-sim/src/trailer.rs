@@ -22,6 +22,21 @@ pub(crate) fn append(mut executable: Vec<u8>, behaviour: &ToolBehaviour) -> Vec<
     executable
 }
 
+/// Changes how the tool `executable` behaves, as it is in an unpacked product.
+///
+/// # Panics
+/// Where there is none, or it cannot be written.
+pub fn change_behaviour(executable: &Path, change: impl FnOnce(&mut ToolBehaviour)) {
+    let mut behaviour = read(executable).expect("a tool").unwrap_or_default();
+    change(&mut behaviour);
+    let bytes = append(std::fs::read(executable).expect("readable"), &behaviour);
+    let permissions = std::fs::metadata(executable).expect("there").permissions();
+    // Another file: the one that is there may still run.
+    std::fs::remove_file(executable).expect("writable");
+    std::fs::write(executable, bytes).expect("writable");
+    std::fs::set_permissions(executable, permissions).expect("writable");
+}
+
 /// The behaviour that `executable` carries; `None` without a trailer.
 pub(crate) fn read(executable: &Path) -> io::Result<Option<ToolBehaviour>> {
     let mut file = File::open(executable)?;

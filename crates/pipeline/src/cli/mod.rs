@@ -10,6 +10,7 @@ mod image_args;
 mod output;
 mod server;
 mod server_args;
+mod server_image;
 
 use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;

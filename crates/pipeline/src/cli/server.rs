@@ -1,18 +1,17 @@
 //! `hotfix state`, `backup`, `restore`, `revert` and `migrate`: products that are unpacked, and may be servers.
 
 use std::fmt;
-use std::fs;
+use std::fs::File;
 use std::path::Path;
 
 use bytesize::ByteSize;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::warn;
 
 use super::args::Cli;
-use super::image_args;
 use super::server_args::{AccountOptions, BackupArgs, BackupChoice, MigrateArgs, RestoreArgs, RevertArgs, StateArgs};
-use super::{apply_request, output, show, write_report};
+use super::{output, server_image, show, write_report};
 use crate::blocking::blocking;
 use crate::credentials::{self, Credentials};
 use crate::host::Host;
@@ -21,14 +20,13 @@ use crate::installation::archive::Backup;
 use crate::installation::backup::BackupPlan;
 use crate::installation::restore::RestorePlan;
 use crate::installation::state::State;
-use crate::interrupt::Interrupt;
-use crate::migration::{Journal, Migrated, Migration, Target, Wish, pack_of};
+use crate::interrupt::{Interrupt, Signal};
+use crate::migration::{Journal, Migrated, Migration, Target, Wish};
 use crate::pack::{Product, ProductPack};
 use crate::recorder::Recorder;
 use crate::source::IMAGE_PREFIX;
 use crate::step::{CONDITION, Failure, Problem, Step, USAGE};
 use crate::update_tool;
-use crate::workspace::Workspace;
 
 /// Packs are only compared with; their own bound is that of `apply`.
 const LARGEST_PACK: u64 = 20_000_000_000;
@@ -49,7 +47,8 @@ pub(super) async fn state(cli: &Cli, args: &StateArgs) -> u8 {
         };
         let pack = args.pack.clone();
         let state = blocking(move || {
-            let unfinished = Journal::find(&installation)?.map(|journal| journal.words());
+            let unfinished = Journal::find(&installation)?.filter(|journal| journal.has_changed);
+            let unfinished = unfinished.map(|journal| journal.words());
             let state = State::of(&installation, open(pack.as_deref())?.as_ref(), tool)?;
             Ok(State { unfinished, ..state })
         });
@@ -65,6 +64,7 @@ pub(super) async fn backup(cli: &Cli, args: &BackupArgs) -> u8 {
         let (pack, wishes) = (args.what.pack.clone(), args.what.wishes());
         let answer = blocking(move || {
             let installation = Installation::open(&home)?;
+            let _lock = (!dry_run).then(|| at_work_on(&installation)).transpose()?;
             let plan = BackupPlan::new(&installation, open(pack.as_deref())?.as_ref(), &wishes)?;
             match dry_run {
                 true => plan.check(&to).map(|()| plan.answer()),
@@ -82,17 +82,26 @@ pub(super) async fn restore(cli: &Cli, args: &RestoreArgs) -> u8 {
         let (only, force, dry_run) = (args.only.clone(), args.force, args.dry_run);
         let done = blocking(move || {
             let installation = Installation::open(&home)?;
+            let _lock = (!dry_run).then(|| at_work_on(&installation)).transpose()?;
             if !dry_run {
                 installation.must_be_stopped()?;
             }
             let backup = Backup::open(&file)?;
             let plan = RestorePlan::new(&backup, &installation, &only, force)?;
+            if plan.then != plan.now {
+                warn!(
+                    "the backup was made at {}, and {} is at {}: what hotfixes or updates have changed in these folders comes back",
+                    plan.then,
+                    home.display(),
+                    plan.now
+                );
+            }
             if dry_run { Ok(plan) } else { plan.carry_out(&backup, &cancel) }
         });
         let done = done.await?;
         let written = output::answer(&cli.talk, &done);
-        if done.done && done.kept() > 0 {
-            let what = format!("{} files are newer in {} and were kept", done.kept(), done.home.display());
+        if done.done && done.kept > 0 {
+            let what = format!("{} files are newer in {} and were kept", done.kept, done.home.display());
             output::error(&cli.talk, &[what], "look at them; --force replaces them as well, --only leaves others out");
             return Ok(CONDITION);
         }
@@ -104,12 +113,12 @@ pub(super) async fn restore(cli: &Cli, args: &RestoreArgs) -> u8 {
 pub(super) async fn revert(cli: &Cli, args: &RevertArgs) -> u8 {
     let mut recorder = Recorder::new(Interrupt::listen().unwrap_or_default(), args.step_timeout);
     let wish = wish(&args.home, Target::Reverted, &args.backup);
-    let wish = Wish { only_newest: !args.all, ..wish };
+    let wish = Wish { only_newest: !args.all, allow_root: args.allow_root, ..wish };
     let planned = plan(wish, &args.backup, &mut recorder).await;
     let done = async {
         let planned = planned?;
         if args.dry_run || planned.is_done() {
-            return Ok(output::answer(&cli.talk, &Planned { migration: planned, wants_image: false }));
+            return Ok(output::answer(&cli.talk, &Planned { migration: planned, images: None }));
         }
         let credentials = credentials_of(&args.account, &mut recorder)?;
         let migrated = planned.carry_out(&credentials, args.account.tool_credentials, &mut recorder).await?;
@@ -142,62 +151,30 @@ async fn migrate_recorded(
     recorder: &mut Recorder,
 ) -> Result<u8, Failure> {
     let wish = wish(&args.home, args.to_level, &args.backup);
-    let wish = Wish { disk_check: !args.work.no_disk_check, ..wish };
+    let wish = Wish { disk_check: !args.work.no_disk_check, allow_root: args.allow_root, ..wish };
     let planned = plan(wish, &args.backup, recorder).await?;
     let is_done = planned.is_done();
     if args.dry_run || is_done && !wants_image {
-        return Ok(output::answer(&cli.talk, &Planned { migration: planned, wants_image }));
+        let images = match wants_image {
+            true => Some(server_image::names(args, &planned, recorder).await?),
+            false => None,
+        };
+        return Ok(output::answer(&cli.talk, &Planned { migration: planned, images }));
     }
     let credentials = credentials_of(&args.account, recorder)?;
+    if wants_image {
+        server_image::check(args, &planned, &credentials, recorder).await?;
+    }
     let installation = planned.installation.clone();
     let migrated = match is_done {
         true => None,
         false => Some(planned.carry_out(&credentials, args.account.tool_credentials, recorder).await?),
     };
     let images = match wants_image {
-        true => image(args, &installation, credentials, recorder).await?,
+        true => server_image::make(args, &installation, credentials, recorder).await?,
         false => Vec::new(),
     };
     Ok(output::answer(&cli.talk, &MigrateAnswer { migrated, images }))
-}
-
-/// The image of the level that the product is at now; returns its names.
-async fn image(
-    args: &MigrateArgs,
-    installation: &Installation,
-    credentials: Credentials,
-    recorder: &mut Recorder,
-) -> Result<Vec<String>, Failure> {
-    let template = image_args::request(Path::new(""), Path::new(""), &args.image, &args.work);
-    let parent = template.workspace.clone();
-    let workspace = recorder.step(Step::BuildImage, || Workspace::create(parent.as_deref(), false))?;
-    let (folder, none) = (workspace.path().to_owned(), workspace.path().join("no-hotfixes"));
-    let (product, account) = (installation.clone(), credentials.clone());
-    let pack = async |cancel: CancellationToken| {
-        blocking(move || {
-            let level = product.standing()?.update_level.unwrap_or_default();
-            pack_of(&product, level, &folder, &account, &cancel)
-        })
-        .await
-    };
-    info!("packing {} for an image", installation.home.display());
-    let pack = recorder.look_ahead(Step::BuildImage, pack).await?;
-    recorder.step(Step::BuildImage, || {
-        fs::create_dir(&none).map_err(|error| {
-            Problem::new(format!("{} cannot be made", none.display()), "check the disk of the workspace").because(error)
-        })
-    })?;
-    // A pack that is made once is nothing to keep.
-    let request = crate::request::Request {
-        pack,
-        hotfix_dir: none,
-        through: Some(0),
-        tool_credentials: args.account.tool_credentials,
-        cache: None,
-        from_image: None,
-        ..template
-    };
-    apply_request(&request, Some(credentials), recorder).await
 }
 
 fn wish(home: &Path, target: Target, backup: &BackupChoice) -> Wish {
@@ -209,6 +186,7 @@ fn wish(home: &Path, target: Target, backup: &BackupChoice) -> Wish {
         no_backup: backup.no_backup.clone(),
         wishes: backup.what.wishes(),
         disk_check: false,
+        allow_root: false,
     }
 }
 
@@ -222,6 +200,19 @@ async fn plan(wish: Wish, backup: &BackupChoice, recorder: &mut Recorder) -> Res
 fn credentials_of(account: &AccountOptions, recorder: &mut Recorder) -> Result<Credentials, Failure> {
     let read = || account.credentials.sources().read()?.ok_or_else(credentials::missing);
     recorder.check(Step::ValidateInputs, read)
+}
+
+/// Keeps others from it, and tells what they have not finished.
+fn at_work_on(installation: &Installation) -> Result<File, Problem> {
+    let lock = installation.lock()?;
+    if let Some(journal) = Journal::find(installation)?.filter(|journal| journal.has_changed) {
+        warn!(
+            "{} is in the middle of {}, and what is still to come can change it",
+            installation.home.display(),
+            journal.words()
+        );
+    }
+    Ok(lock)
 }
 
 fn open(pack: Option<&Path>) -> Result<Option<ProductPack>, Problem> {
@@ -239,11 +230,10 @@ async fn interruptible(cli: &Cli, work: impl AsyncFnOnce(CancellationToken) -> R
     let done = work(interrupt.child_token()).await;
     match (done, interrupt.signal()) {
         (Ok(code), _) => code,
-        (Err(_), Some(signal)) => signal.exit_code(),
-        (Err(problem), None) => {
+        (Err(problem), signal) => {
             output::error(&cli.talk, &problem.chain(), problem.hint());
             // Of the step only its code is taken.
-            Failure { step: Step::ValidateInputs, problem }.exit_code()
+            signal.map_or_else(|| Failure { step: Step::ValidateInputs, problem }.exit_code(), Signal::exit_code)
         }
     }
 }
@@ -284,22 +274,23 @@ impl fmt::Display for PackState {
 /// What would be done.
 struct Planned {
     migration: Migration,
-    wants_image: bool,
+    images: Option<Vec<String>>,
 }
 
 impl fmt::Display for Planned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.migration.fmt(f)?;
-        if self.wants_image {
-            writeln!(f, "image     of the product as it is then")?;
-        }
-        Ok(())
+        let Some(images) = &self.images else { return Ok(()) };
+        let names = if images.is_empty() { "named by its level then".to_owned() } else { images.join(", ") };
+        writeln!(f, "image     {names}")
     }
 }
 
 impl Serialize for Planned {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.migration.json().serialize(serializer)
+        let mut json = self.migration.json();
+        json["images"] = serde_json::json!(self.images);
+        json.serialize(serializer)
     }
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::args::CredentialOptions;
 use super::image_args::{ImageOptions, WorkOptions};
-use crate::installation::folders::Wishes;
+use crate::installation::folders::{Wishes, inner_path};
 use crate::migration::Target;
 use crate::request::ToolCredentials;
 
@@ -44,10 +44,10 @@ pub struct WhatToTake {
     #[arg(long, value_name = "PACK")]
     pub pack: Option<PathBuf>,
     /// A folder to take whatever the vendor's conditions say; can be given many times
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = inner_path)]
     include: Vec<String>,
     /// A folder to leave whatever they say; can be given many times
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = inner_path)]
     exclude: Vec<String>,
 }
 
@@ -66,7 +66,7 @@ pub struct RestoreArgs {
     /// The folder of the unpacked product
     pub home: PathBuf,
     /// Only this folder or file; can be given many times
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = inner_path)]
     pub only: Vec<String>,
     /// Replace what is newer in the product as well
     #[arg(long)]
@@ -133,6 +133,9 @@ pub struct RevertArgs {
     /// Bound on each step
     #[arg(long, value_name = "TIME", default_value = "30m", value_parser = super::args::duration, help_heading = "Work")]
     pub step_timeout: std::time::Duration,
+    /// Work as root on the product of another user, whose server may not be able to read what root has written
+    #[arg(long, help_heading = "Work")]
+    pub allow_root: bool,
     /// Show what would be done, and do nothing
     #[arg(long, help_heading = "Work")]
     pub dry_run: bool,
@@ -158,6 +161,9 @@ pub struct MigrateArgs {
     /// The work
     #[command(flatten)]
     pub work: WorkOptions,
+    /// Work as root on the product of another user, whose server may not be able to read what root has written
+    #[arg(long, help_heading = "Work")]
+    pub allow_root: bool,
     /// Show what would be done, and do nothing
     #[arg(long, help_heading = "Work")]
     pub dry_run: bool,

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use tar::{Archive, Builder, EntryType, Header};
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use tracing::info;
 
 use super::manifest::{Entry, Kind, Manifest, SCHEMA};
 use crate::checksums::HashWriter;
+use crate::migration::FOLDER as JOURNAL;
 use crate::pack::{ancestors, printable};
 use crate::step::Problem;
 
@@ -22,8 +24,8 @@ const UNFINISHED: &str = ".hotfix-backup-";
 const MANIFEST: &str = "hotfix-backup.json";
 /// Of zstd: its default, quicker than disks.
 const COMPRESSION: i32 = 3;
-/// Longer ones are no manifest.
-const LONGEST_MANIFEST: u64 = 1 << 30;
+/// Longer ones are no manifest: a million files take less.
+const LONGEST_MANIFEST: u64 = 1 << 28;
 
 /// A backup that was read to its end and is whole.
 #[derive(Debug, Clone)]
@@ -34,11 +36,18 @@ pub struct Backup {
     pub manifest: Manifest,
 }
 
-/// Writes what `manifest` lists of `home` to the file `to`, which must not be there, and reads it back.
+/// Writes what `manifest` lists of `home` to the file `to`, which must not be there, and reads it back; `is_still_so` has the last
+/// word.
 ///
 /// # Errors
 /// Where a file was changed meanwhile, or the disk fails; then there is no file.
-pub fn write(home: &Path, manifest: Manifest, to: &Path, cancel: &CancellationToken) -> Result<Backup, Problem> {
+pub fn write(
+    home: &Path,
+    manifest: Manifest,
+    to: &Path,
+    is_still_so: impl FnOnce() -> Result<(), Problem>,
+    cancel: &CancellationToken,
+) -> Result<Backup, Problem> {
     let failed = |error: io::Error| {
         let hint = "make room, or give --to with a file on another disk";
         Problem::new(format!("the backup {} cannot be written", to.display()), hint).because(error)
@@ -59,6 +68,7 @@ pub fn write(home: &Path, manifest: Manifest, to: &Path, cancel: &CancellationTo
     if read.manifest != manifest {
         return Err(failed(io::Error::other("what was read back is not what was written")));
     }
+    is_still_so()?;
     keep(file, to).map_err(failed)?;
     Ok(Backup { path: to.to_owned(), manifest })
 }
@@ -125,34 +135,48 @@ fn append(
         }
         Kind::Link { target } => {
             header.set_entry_type(EntryType::Symlink);
-            tar.append_link(&mut header, &entry.path, target).map_err(failed)
+            // As it is: `append_link` tidies it up.
+            match header.set_link_name_literal(target) {
+                Ok(()) => tar.append_data(&mut header, &entry.path, io::empty()).map_err(failed),
+                Err(_) => tar.append_link(&mut header, &entry.path, target).map_err(failed),
+            }
         }
         Kind::File { bytes, sha256 } => {
             let path = home.join(&entry.path);
-            let changed = || {
-                let what = format!("{} was changed while it was backed up", path.display());
-                Problem::new(what, "stop whatever writes there, and run the same command again")
-            };
-            let file = File::open(&path).map_err(|error| changed().because(error))?;
-            let mut reader = Hashing { inner: file.take(*bytes), hash: HashWriter::default(), read: 0 };
+            let file = File::open(&path).map_err(|error| changed(&path).because(error))?;
+            let mut reader = Hashing::new(file.take(*bytes));
             // A file that has become shorter would put what follows in the wrong place.
             let padded = (&mut reader).chain(io::repeat(0)).take(*bytes);
             tar.append_data(&mut header, &entry.path, padded).map_err(failed)?;
             let is_same = reader.read == *bytes && hex::encode(reader.hash.finish()) == *sha256;
-            if is_same { Ok(()) } else { Err(changed()) }
+            if is_same { Ok(()) } else { Err(changed(&path)) }
         }
     }
+}
+
+/// What is to be said of a file that somebody writes to.
+pub(super) fn changed(path: &Path) -> Problem {
+    let what = format!("{} was changed while it was backed up", path.display());
+    Problem::new(what, "stop whatever writes there, and run the same command again")
 }
 
 struct Hashing<R> {
     inner: R,
     hash: HashWriter,
     read: u64,
+    /// Whether it could not be read on; then the failure of whoever reads is none of theirs.
+    is_broken: bool,
+}
+
+impl<R> Hashing<R> {
+    fn new(inner: R) -> Self {
+        Self { inner, hash: HashWriter::default(), read: 0, is_broken: false }
+    }
 }
 
 impl<R: Read> Read for Hashing<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.inner.read(buffer)?;
+        let read = self.inner.read(buffer).inspect_err(|_| self.is_broken = true)?;
         self.hash.write_all(&buffer[..read])?;
         self.read += read as u64;
         Ok(read)
@@ -169,7 +193,7 @@ impl Backup {
     }
 
     fn open_as(path: &Path, shown: &Path) -> Result<Self, Problem> {
-        let manifest = read(path, shown, &mut |_, content| io::copy(content, &mut io::sink()).map(drop))?;
+        let manifest = read(path, shown, &mut |_, _| Ok(()))?;
         Ok(Self { path: path.to_owned(), manifest })
     }
 
@@ -178,8 +202,8 @@ impl Backup {
     ///
     /// # Errors
     /// As [`Backup::open`], and as `take`.
-    pub fn each(&self, mut take: impl FnMut(&Entry, &mut dyn Read) -> io::Result<()>) -> Result<(), Problem> {
-        let manifest = read(&self.path, &self.path, &mut |entry, content| take(entry, content))?;
+    pub fn each(&self, mut take: impl FnMut(&Entry, &mut dyn Read) -> Result<(), Problem>) -> Result<(), Problem> {
+        let manifest = read(&self.path, &self.path, &mut take)?;
         if manifest != self.manifest {
             let what = format!("the backup {} was changed while it was read", self.path.display());
             return Err(Problem::new(what, "let nobody write to it, and run the same command again"));
@@ -188,7 +212,7 @@ impl Backup {
     }
 }
 
-type Take<'a> = &'a mut dyn FnMut(&Entry, &mut dyn Read) -> io::Result<()>;
+type Take<'a> = &'a mut dyn FnMut(&Entry, &mut dyn Read) -> Result<(), Problem>;
 
 /// Reads a backup to its end and compares it with its manifest.
 fn read(path: &Path, shown: &Path, take: Take<'_>) -> Result<Manifest, Problem> {
@@ -213,7 +237,8 @@ fn read(path: &Path, shown: &Path, take: Take<'_>) -> Result<Manifest, Problem> 
         let Some(entry) = expected.next().filter(|entry| entry.path == path) else {
             return Err(damaged(format!("{} is not where its manifest says", printable(&path))));
         };
-        check(entry, &mut found, take).map_err(|error| damaged(printable(&entry.path)).because(error))?;
+        let wrong = |error: io::Error| damaged(printable(&entry.path)).because(error);
+        check(entry, &mut found, take, wrong)?;
     }
     match expected.next() {
         Some(missing) => Err(damaged(format!("{} is not in it", printable(&missing.path)))),
@@ -221,51 +246,70 @@ fn read(path: &Path, shown: &Path, take: Take<'_>) -> Result<Manifest, Problem> 
     }
 }
 
+/// Of a form that this version knows, and with nothing in it that leads out of the folders that were taken.
 fn manifest(from: impl Read, damaged: &impl Fn(String) -> Problem) -> Result<Manifest, Problem> {
-    let value: serde_json::Value =
-        serde_json::from_reader(from).map_err(|error| damaged("its manifest".to_owned()).because(error))?;
-    if value["schema"].as_u64().is_some_and(|schema| schema > SCHEMA.into()) {
-        return Err(damaged("it was made by a newer hotfix".to_owned()));
+    let mut text = Vec::new();
+    let unreadable = |error: anyhow::Error| damaged("its manifest".to_owned()).because(error);
+    BufReader::new(from).read_to_end(&mut text).map_err(|error| unreadable(error.into()))?;
+    let Form { schema } = serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))?;
+    if schema > SCHEMA {
+        return Err(damaged("it was made by a newer hotfix".to_owned()).with_hint("use that one"));
     }
-    let manifest: Manifest =
-        serde_json::from_value(value).map_err(|error| damaged("its manifest".to_owned()).because(error))?;
+    let manifest: Manifest = serde_json::from_slice(&text).map_err(|error| unreadable(error.into()))?;
+    let taken: Vec<&str> =
+        manifest.folders.iter().filter(|folder| folder.taken).map(|folder| folder.folder.as_str()).collect();
     let mut seen = BTreeMap::new();
-    for entry in &manifest.entries {
+    for Entry { path, kind, .. } in &manifest.entries {
+        let wrong = |what: &str| Err(damaged(format!("{} {what}", printable(path))));
+        if path.split('/').any(|part| matches!(part, "" | "." | "..")) {
+            return wrong("leads out of the product");
+        }
+        if !taken.iter().any(|folder| Path::new(path).starts_with(folder)) || Path::new(path).starts_with(JOURNAL) {
+            return wrong("is in no folder that was backed up");
+        }
         // What is behind a link can be anywhere.
-        let mut above = ancestors(&entry.path).filter_map(|folder| seen.get(folder));
-        if above.any(|kind: &&Kind| **kind != Kind::Directory) {
-            return Err(damaged(format!("{} is below what is no folder", printable(&entry.path))));
+        if ancestors(path).filter_map(|folder| seen.get(folder)).any(|kind: &&Kind| **kind != Kind::Directory) {
+            return wrong("is below what is no folder");
         }
-        let is_plain = |part| matches!(part, Component::Normal(_));
-        if entry.path.is_empty() || !Path::new(&entry.path).components().all(is_plain) {
-            return Err(damaged(format!("{} leads out of the product", printable(&entry.path))));
-        }
-        if seen.insert(entry.path.as_str(), &entry.kind).is_some() {
-            return Err(damaged(format!("{} is in it twice", printable(&entry.path))));
+        if seen.insert(path.as_str(), kind).is_some() {
+            return wrong("is in it twice");
         }
     }
     Ok(manifest)
 }
 
+/// What every form of a manifest has.
+#[derive(Deserialize)]
+struct Form {
+    schema: u32,
+}
+
 /// Whether what was found is what the manifest says.
-fn check(entry: &Entry, found: &mut tar::Entry<'_, impl Read>, take: Take<'_>) -> io::Result<()> {
-    let wrong = |what: &str| Err(io::Error::new(io::ErrorKind::InvalidData, what.to_owned()));
+fn check(
+    entry: &Entry,
+    found: &mut tar::Entry<'_, impl Read>,
+    take: Take<'_>,
+    damaged: impl Fn(io::Error) -> Problem,
+) -> Result<(), Problem> {
+    let wrong = |what: &str| damaged(io::Error::new(io::ErrorKind::InvalidData, what.to_owned()));
     match (&entry.kind, found.header().entry_type()) {
         (Kind::Directory, EntryType::Directory) => take(entry, &mut io::empty()),
         (Kind::Link { target }, EntryType::Symlink) => match found.link_name_bytes() {
             Some(name) if name.as_ref() == target.as_bytes() => take(entry, &mut io::empty()),
-            _ => wrong("it leads elsewhere than its manifest says"),
+            _ => Err(wrong("it leads elsewhere than its manifest says")),
         },
         (Kind::File { bytes, sha256 }, EntryType::Regular) => {
-            let mut reader = Hashing { inner: found, hash: HashWriter::default(), read: 0 };
-            take(entry, &mut reader)?;
+            let mut reader = Hashing::new(found);
+            if let Err(problem) = take(entry, &mut reader) {
+                return Err(if reader.is_broken { wrong("it cannot be unpacked") } else { problem });
+            }
             // Whoever does not want it has not read it.
-            io::copy(&mut reader, &mut io::sink())?;
+            io::copy(&mut reader, &mut io::sink()).map_err(&damaged)?;
             if reader.read != *bytes || hex::encode(reader.hash.finish()) != *sha256 {
-                return wrong("its content is not what its manifest says");
+                return Err(wrong("its content is not what its manifest says"));
             }
             Ok(())
         }
-        _ => wrong("it is not what its manifest says"),
+        _ => Err(wrong("it is not what its manifest says")),
     }
 }

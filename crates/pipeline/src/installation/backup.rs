@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::archive::{self, Backup};
 use super::collect::sha256_of;
-use super::folders::{DATABASE, Decision, Folder, Wishes, look_at};
+use super::folders::{DATABASE, Decision, Folder, Wishes, check_as_seen, look_at};
 use super::manifest::{Entry, Kind, Manifest, SCHEMA};
 use super::{Installation, Standing};
 use crate::pack::{ProductPack, printable};
@@ -23,6 +23,7 @@ pub struct BackupPlan {
     installation: Installation,
     standing: Standing,
     folders: Vec<Folder>,
+    exclude: Vec<String>,
 }
 
 /// What was taken, or would be, for people and programs.
@@ -49,16 +50,15 @@ impl BackupPlan {
             check_pack(installation, standing, pack)?;
         }
         let folders = look_at(installation, pack, wishes)?;
-        Ok(Self { installation: installation.clone(), standing, folders })
+        Ok(Self { installation: installation.clone(), standing, folders, exclude: wishes.exclude.clone() })
     }
 
     /// What would be taken.
     pub fn answer(&self) -> Answer {
-        let taken = || self.folders.iter().filter(|folder| folder.decision.taken);
         Answer {
             backup: None,
-            files: taken().map(Folder::files).sum(),
-            bytes: taken().map(Folder::bytes).sum(),
+            files: self.taken().map(Folder::files).sum(),
+            bytes: self.taken().map(Folder::bytes).sum(),
             folders: self.folders.iter().map(|folder| folder.decision.clone()).collect(),
         }
     }
@@ -82,8 +82,8 @@ impl BackupPlan {
             let hint = "give --to with a file elsewhere: there it would be part of what is changed";
             return Err(Problem::new(format!("{shown} is in the product itself"), hint));
         }
-        let takes_database =
-            self.folders.iter().any(|folder| folder.decision.folder == DATABASE && folder.decision.taken);
+        let of_database = |entry: &Entry| Path::new(&entry.path).starts_with(DATABASE) && entry.kind != Kind::Directory;
+        let takes_database = self.taken().any(|folder| folder.entries.iter().any(of_database));
         if let (true, Some(server)) = (takes_database, self.installation.server()?) {
             return Err(Problem::new(
                 format!(
@@ -104,7 +104,9 @@ impl BackupPlan {
         self.check(to)?;
         let mut answer = self.answer();
         let manifest = self.manifest(cancel)?;
-        let backup = archive::write(&self.installation.home, manifest, to, cancel)?;
+        let home = &self.installation.home;
+        let is_still_so = || check_as_seen(home, &self.folders, &self.exclude);
+        let backup = archive::write(home, manifest, to, is_still_so, cancel)?;
         answer.backup = Some(to.to_owned());
         (answer.files, answer.bytes) = backup.manifest.totals();
         Ok((backup, answer))
@@ -120,11 +122,14 @@ impl BackupPlan {
         Ok(Manifest { time: then.time, made_by: then.made_by.clone(), ..now } == then)
     }
 
+    fn taken(&self) -> impl Iterator<Item = &Folder> {
+        self.folders.iter().filter(|folder| folder.decision.taken)
+    }
+
     fn manifest(&self, cancel: &CancellationToken) -> Result<Manifest, Problem> {
-        let taken = || self.folders.iter().filter(|folder| folder.decision.taken);
         // What was named twice is in it once.
         let entries: BTreeMap<&str, &Entry> =
-            taken().flat_map(|folder| &folder.entries).map(|entry| (entry.path.as_str(), entry)).collect();
+            self.taken().flat_map(|folder| &folder.entries).map(|entry| (entry.path.as_str(), entry)).collect();
         let mut hashed = Vec::new();
         for entry in entries.into_values() {
             if cancel.is_cancelled() {
@@ -136,7 +141,7 @@ impl BackupPlan {
             }
             hashed.push(entry);
         }
-        let mut removed: Vec<String> = taken().flat_map(|folder| folder.removed.clone()).collect();
+        let mut removed: Vec<String> = self.taken().flat_map(|folder| folder.removed.clone()).collect();
         removed.sort();
         removed.dedup();
         Ok(Manifest {
@@ -182,6 +187,42 @@ impl fmt::Display for Answer {
         match &self.backup {
             Some(file) => writeln!(f, "{what}, read back and whole, in {}", file.display()),
             None => writeln!(f, "{what} would be taken"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_to_meanwhile_is_no_backup() {
+        type Change = fn(&Path);
+        let changes: [(&str, Change); 4] = [
+            ("a file that grows", |folder| fs::write(folder.join("a"), "one and two").expect("written")),
+            ("one more", |folder| fs::write(folder.join("b"), "").expect("written")),
+            ("one less", |folder| fs::remove_file(folder.join("a")).expect("there")),
+            ("other permissions", |folder| {
+                fs::set_permissions(folder.join("a"), fs::Permissions::from_mode(0o600)).expect("mine");
+            }),
+        ];
+        for (what, change) in changes {
+            let place = tempfile::tempdir().expect("a folder");
+            let (home, to) = (place.path().join("wso2am"), place.path().join("b.tar.zst"));
+            let folder = home.join("repository/tenants");
+            fs::create_dir_all(&folder).expect("made");
+            fs::create_dir(home.join("updates")).expect("made");
+            fs::write(home.join("updates/product.txt"), "wso2am-4.1.0").expect("written");
+            fs::write(folder.join("a"), "one").expect("written");
+            let installation = Installation::open(&home).expect("a product");
+            let plan = BackupPlan::new(&installation, None, &Wishes::default()).expect("a plan");
+            change(&folder);
+            let problem = plan.write(&to, &CancellationToken::new()).expect_err(what).to_string();
+            assert!(problem.contains("repository/tenants"), "{what}: {problem}");
+            assert!(!to.exists(), "{what}");
         }
     }
 }

@@ -12,7 +12,7 @@ use walkdir::{DirEntry, WalkDir};
 
 use super::manifest::{Entry, Kind};
 use crate::checksums::{HashWriter, digest_of_file};
-use crate::pack::{NodeKind, ProductPack};
+use crate::pack::{NodeKind, ProductPack, ancestors};
 use crate::step::Problem;
 use crate::tree::utf8;
 
@@ -29,8 +29,17 @@ pub(super) fn all(home: &Path, folder: &str, is_out: impl Fn(&Path) -> bool) -> 
         };
         Problem::new(format!("{} cannot be read", top.display()), hint).because(error)
     };
-    if fs::metadata(&top).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+    if is_out(Path::new(folder)) {
         return Ok(Vec::new());
+    }
+    if fs::metadata(&top).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        return match dangling(home, folder) {
+            None => Ok(Vec::new()),
+            Some(link) => Err(Problem::new(
+                format!("{} is a link to what is not there", home.join(link).display()),
+                format!("mount what it leads to, or leave it out with --exclude {folder}"),
+            )),
+        };
     }
     let mut entries = Vec::new();
     let inner = |found: &DirEntry| {
@@ -51,6 +60,12 @@ pub(super) fn all(home: &Path, folder: &str, is_out: impl Fn(&Path) -> bool) -> 
         }
     }
     Ok(entries)
+}
+
+/// The link on the way to `folder` that leads nowhere: data that is not mounted is not the same as none.
+fn dangling<'a>(home: &Path, folder: &'a str) -> Option<&'a str> {
+    let is_link = |path: &&str| home.join(path).symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    ancestors(folder).chain([folder]).find(|path| is_link(path) && !home.join(path).exists())
 }
 
 /// With nothing yet for the content of a file but its length.

@@ -5,7 +5,13 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
+use super::folders::DATABASE;
+
 const SETTINGS: &str = "repository/conf/deployment.toml";
+/// Databases that products bring with them, embedded, and the names by which settings put them elsewhere: what is not named stays as
+/// it came.
+const BROUGHT: [(&str, &str); 3] =
+    [("apim_db", "WSO2AM_DB.mv.db"), ("shared_db", "WSO2SHARED_DB.mv.db"), ("identity_db", "WSO2IDENTITY_DB.mv.db")];
 /// Of products from before `deployment.toml`.
 const OLD_SETTINGS: &str = "repository/conf/datasources/master-datasources.xml";
 
@@ -22,7 +28,7 @@ impl Databases {
     /// Of the product in `home`.
     pub(super) fn of(home: &Path) -> Self {
         match fs::read_to_string(home.join(SETTINGS)) {
-            Ok(text) => by_settings(&text),
+            Ok(text) => by_settings(&text, |file| home.join(DATABASE).join(file).exists()),
             Err(_) => match fs::read_to_string(home.join(OLD_SETTINGS)) {
                 Ok(text) if !text.contains("jdbc:h2") && text.contains("jdbc:") => {
                     Self::External(format!("{OLD_SETTINGS} names external databases only"))
@@ -33,15 +39,16 @@ impl Databases {
     }
 }
 
-fn by_settings(text: &str) -> Databases {
+fn by_settings(text: &str, is_there: impl Fn(&str) -> bool) -> Databases {
     let Ok(table) = DeTable::parse(text) else {
         return Databases::Embedded(format!("{SETTINGS} cannot be read, so they may be embedded"));
     };
-    let mut kinds = Vec::new();
+    let (mut kinds, mut names) = (Vec::new(), Vec::new());
     for (key, value) in table.get_ref() {
         match (key.get_ref().as_ref(), value.get_ref()) {
             // `[database.apim_db]`, and `[[datasource]]` for those of the user's own.
             ("database", DeValue::Table(databases)) => {
+                names.extend(databases.keys().map(|name| name.get_ref().as_ref()));
                 kinds.extend(databases.values().filter_map(|database| kind_of(database.get_ref())));
             }
             ("datasource", DeValue::Array(sources)) => {
@@ -50,12 +57,16 @@ fn by_settings(text: &str) -> Databases {
             _ => {}
         }
     }
+    let unnamed = BROUGHT.iter().find(|(name, file)| !names.contains(name) && is_there(file));
     match kinds.as_slice() {
         [] => Databases::Embedded(format!("{SETTINGS} names no database, so they are embedded")),
         kinds if kinds.iter().any(|kind| kind == "h2") => {
             Databases::Embedded(format!("{SETTINGS} names an embedded H2"))
         }
-        kinds => Databases::External(format!("{SETTINGS} names external databases only ({})", kinds.join(", "))),
+        kinds => match unnamed {
+            Some((name, file)) => Databases::Embedded(format!("{SETTINGS} does not name {name}, so {file} is in use")),
+            None => Databases::External(format!("{SETTINGS} names external databases only ({})", kinds.join(", "))),
+        },
     }
 }
 
@@ -75,7 +86,7 @@ mod tests {
     use super::*;
 
     fn is_embedded(text: &str) -> bool {
-        matches!(by_settings(text), Databases::Embedded(_))
+        matches!(by_settings(text, |_| false), Databases::Embedded(_))
     }
 
     #[test]
@@ -89,6 +100,16 @@ mod tests {
         }
         let oracle = "[database.x]\nurl = \"jdbc:oracle:thin:@db\"\n";
         let expected = "repository/conf/deployment.toml names external databases only (mysql, oracle)";
-        assert_eq!(by_settings(&[mysql, oracle].concat()), Databases::External(expected.to_owned()));
+        assert_eq!(by_settings(&[mysql, oracle].concat(), |_| false), Databases::External(expected.to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_named_stays_as_it_came() {
+        let text = "[database.shared_db]\ntype = \"mysql\"\n";
+        let expected = "repository/conf/deployment.toml does not name apim_db, so WSO2AM_DB.mv.db is in use";
+        let of_pack = |file: &str| file != "WSO2IDENTITY_DB.mv.db";
+        assert_eq!(by_settings(text, of_pack), Databases::Embedded(expected.to_owned()));
+        let both = [text, "[database.apim_db]\nurl = \"jdbc:mysql://db/am\"\n"].concat();
+        assert!(matches!(by_settings(&both, of_pack), Databases::External(_)));
     }
 }

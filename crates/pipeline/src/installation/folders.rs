@@ -6,9 +6,11 @@ use std::path::{Component, Path};
 use serde::{Deserialize, Serialize};
 
 use super::Installation;
+use super::archive::changed;
 use super::collect::{all, own};
 use super::databases::Databases;
 use super::manifest::{Entry, Kind};
+use crate::migration::FOLDER as JOURNAL;
 use crate::pack::{ProductPack, printable};
 use crate::step::Problem;
 
@@ -37,7 +39,7 @@ pub struct Wishes {
 
 /// Whether a folder is taken, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Decision {
     /// From the product's folder.
     pub folder: String,
@@ -54,6 +56,8 @@ pub struct Folder {
     pub decision: Decision,
     /// What is taken of it, or would be.
     pub entries: Vec<Entry>,
+    /// Everything that is in it.
+    pub(super) all: Vec<Entry>,
     /// Files of the pack that are gone from it; none where no pack is given.
     pub removed: Vec<String>,
 }
@@ -79,68 +83,92 @@ pub fn look_at(
     pack: Option<&ProductPack>,
     wishes: &Wishes,
 ) -> Result<Vec<Folder>, Problem> {
-    let include = wishes.include.iter().map(|wish| wished(installation, wish)).collect::<Result<Vec<_>, _>>()?;
-    let exclude = wishes.exclude.iter().map(|wish| wished(installation, wish)).collect::<Result<Vec<_>, _>>()?;
-    let also = wishes.also.filter(|(folder, _)| installation.home.join(folder).exists());
+    let Wishes { include, exclude, also } = wishes;
+    include.iter().chain(exclude).try_for_each(|wish| check_wish(installation, wish))?;
+    let also = also.filter(|(folder, _)| installation.home.join(folder).exists());
     let more = include.iter().map(String::as_str).chain(also.map(|(folder, _)| folder));
     let more: BTreeSet<&str> = more.filter(|wish| !FOLDERS.contains(wish)).collect();
     let mut found = Vec::new();
     for folder in FOLDERS.into_iter().chain(more) {
         let is_out = |path: &Path| exclude.iter().any(|wish| path.starts_with(wish));
-        let entries = all(&installation.home, folder, is_out)?;
-        let is_empty = entries.iter().all(|entry| entry.kind == Kind::Directory);
+        let before = match (is_out(Path::new(folder)), include.iter().any(|wish| wish == folder)) {
+            (true, _) => Some(Err("left as asked (--exclude)".to_owned())),
+            (false, true) => Some(Ok("taken as asked (--include)".to_owned())),
+            (false, false) => match also.filter(|(also, _)| *also == folder) {
+                Some((_, why)) => Some(Ok(why.to_owned())),
+                None => never(installation, folder).map(|why| Err(why.to_owned())),
+            },
+        };
+        let all = match all(&installation.home, folder, is_out) {
+            // What is left anyway may be as it likes.
+            Err(_) if matches!(before, Some(Err(_))) => Vec::new(),
+            all => all?,
+        };
         let (mut entries, mut removed) = match pack {
-            Some(pack) => own(&installation.home, folder, entries, pack)?,
-            None => (entries, Vec::new()),
+            Some(pack) => own(&installation.home, folder, all.clone(), pack)?,
+            None => (all.clone(), Vec::new()),
         };
         // A folder with nothing in it is no data.
         if entries.iter().all(|entry| entry.path == folder && entry.kind == Kind::Directory) {
             entries.clear();
         }
         removed.retain(|path| !is_out(Path::new(path)));
-        let decision = match (is_out(Path::new(folder)), include.iter().any(|wish| wish == folder)) {
-            (true, _) => Err("left as asked (--exclude)".to_owned()),
-            (false, true) => Ok("taken as asked (--include)".to_owned()),
-            (false, false) => match also.filter(|(also, _)| *also == folder) {
-                Some((_, why)) => Ok(why.to_owned()),
-                None => condition(installation, pack, folder, is_empty, &entries, &removed),
-            },
-        };
+        let is_empty = all.iter().all(|entry| entry.kind == Kind::Directory);
+        let decision =
+            before.unwrap_or_else(|| condition(installation, pack.is_some(), folder, is_empty, &entries, &removed));
         let (taken, reason) = match decision {
             Ok(reason) => (true, reason),
             Err(reason) => (false, reason),
         };
-        found.push(Folder { decision: Decision { folder: folder.to_owned(), taken, reason }, entries, removed });
+        found.push(Folder { decision: Decision { folder: folder.to_owned(), taken, reason }, entries, all, removed });
     }
     Ok(found)
+}
+
+/// That nothing in the folders that are taken is another than when they were looked at.
+///
+/// # Errors
+/// Which file is.
+pub(super) fn check_as_seen(home: &Path, folders: &[Folder], exclude: &[String]) -> Result<(), Problem> {
+    let is_out = |path: &Path| exclude.iter().any(|wish| path.starts_with(wish));
+    for Folder { decision, all: before, .. } in folders.iter().filter(|folder| folder.decision.taken) {
+        let now = all(home, &decision.folder, is_out)?;
+        let same = now.iter().zip(before).take_while(|(now, before)| now == before).count();
+        if let Some(other) = now.get(same).or(before.get(same)) {
+            return Err(changed(&home.join(&other.path)));
+        }
+    }
+    Ok(())
+}
+
+/// Why a folder is left whatever is in it, by the vendor's conditions.
+fn never(installation: &Installation, folder: &str) -> Option<&'static str> {
+    match folder {
+        DEPLOYMENT if installation.is_identity_product() => Some("identity products keep no APIs and execution plans"),
+        TENANTS if installation.is_micro_integrator() => Some("Micro Integrator has no tenants"),
+        LOGS => Some("logs are taken where they are wanted (--include repository/logs)"),
+        _ => None,
+    }
 }
 
 /// The vendor's condition for a folder: why it is taken, or else why not.
 fn condition(
     installation: &Installation,
-    pack: Option<&ProductPack>,
+    is_compared: bool,
     folder: &str,
     is_empty: bool,
     entries: &[Entry],
     removed: &[String],
 ) -> Result<String, String> {
     let said = |text: &str| Err(text.to_owned());
-    match folder {
-        DEPLOYMENT if installation.is_identity_product() => {
-            return said("identity products keep no APIs and execution plans");
-        }
-        TENANTS if installation.is_micro_integrator() => return said("Micro Integrator has no tenants"),
-        LOGS => return said("logs are taken where they are wanted (--include repository/logs)"),
-        _ => {}
-    }
     let files = entries.iter().filter(|entry| entry.kind != Kind::Directory).count();
     if files == 0 && removed.is_empty() {
         return said(if is_empty { "there is nothing in it" } else { "it is as in the pack" });
     }
-    let own = match (pack, removed.len()) {
-        (Some(_), 0) => format!("{files} files are not as in the pack"),
-        (Some(_), gone) => format!("{files} files are not as in the pack, and {gone} are gone"),
-        (None, _) => format!("{files} files; which are your own is not known without --pack"),
+    let own = match (is_compared, removed.len()) {
+        (true, 0) => format!("{files} files are not as in the pack"),
+        (true, gone) => format!("{files} files are not as in the pack, and {gone} are gone"),
+        (false, _) => format!("{files} files; which are your own is not known without --pack"),
     };
     match folder {
         DEPLOYMENT => Ok(format!("APIs and execution plans: {own}")),
@@ -156,23 +184,48 @@ fn condition(
     }
 }
 
-/// A folder in the product that the user has named.
-fn wished(installation: &Installation, wish: &str) -> Result<String, Problem> {
-    let refused = |reason: &str| {
-        Err(Problem::new(
-            format!("{} is no folder of {}: {reason}", printable(wish), installation.home.display()),
-            format!("give a path from there, such as {}", FOLDERS[0]),
-        ))
-    };
-    let trimmed = wish.trim_end_matches('/');
-    let path = Path::new(trimmed);
-    let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_));
-    if trimmed.is_empty() || !path.components().all(is_plain) {
-        return refused("it leads elsewhere");
+/// What the user has named is there. Those of the vendor's list can be named whether they are or not.
+fn check_wish(installation: &Installation, wish: &str) -> Result<(), Problem> {
+    if FOLDERS.contains(&wish) || installation.home.join(wish).symlink_metadata().is_ok() {
+        return Ok(());
     }
-    // Those of the vendor's list can be named whether they are there or not.
-    if !FOLDERS.contains(&trimmed) && !installation.home.join(path).exists() {
-        return refused("there is no such thing");
+    Err(Problem::new(
+        format!("there is no {} in {}", printable(wish), installation.home.display()),
+        format!("give a path from there, such as {}", FOLDERS[0]),
+    ))
+}
+
+/// A path from the product's folder, as people type it.
+///
+/// # Errors
+/// Where it leads elsewhere, to all of it, or to what is ours.
+pub fn inner_path(text: &str) -> Result<String, String> {
+    let mut parts = Vec::new();
+    for part in Path::new(text).components() {
+        match part {
+            Component::Normal(part) => parts.push(part.to_string_lossy()),
+            Component::CurDir => {}
+            _ => return Err(format!("expected a path from the product's folder, such as {}", FOLDERS[0])),
+        }
     }
-    Ok(path.components().map(|part| part.as_os_str().to_string_lossy()).collect::<Vec<_>>().join("/"))
+    match parts.first() {
+        None => Err(format!("expected a path in the product, such as {}", FOLDERS[0])),
+        Some(first) if first == JOURNAL => Err("that is hotfix's own".to_owned()),
+        Some(_) => Ok(parts.join("/")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_in_the_product() {
+        for text in ["repository/tenants", "./repository//tenants/", "repository/./tenants"] {
+            assert_eq!(inner_path(text).as_deref(), Ok(TENANTS), "{text}");
+        }
+        for text in ["", ".", "./", "/", "/etc", "../x", "a/../b", ".hotfix-migration", "./.hotfix-migration/x"] {
+            assert!(inner_path(text).is_err(), "{text}");
+        }
+    }
 }

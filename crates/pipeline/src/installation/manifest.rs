@@ -1,7 +1,5 @@
 //! What a backup says of itself.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +10,7 @@ pub const SCHEMA: u32 = 1;
 
 /// The first entry of a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Version of this form.
     pub schema: u32,
@@ -38,7 +36,7 @@ pub struct Manifest {
 
 /// A file, a folder or a link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Entry {
     /// From the product's folder.
     pub path: String,
@@ -79,11 +77,6 @@ impl Manifest {
     pub fn totals(&self) -> (usize, u64) {
         let files = self.entries.iter().filter(|entry| entry.kind != Kind::Directory).count();
         (files, self.entries.iter().map(Entry::bytes).sum())
-    }
-
-    /// Entries by their paths.
-    pub fn by_path(&self) -> BTreeMap<&str, &Entry> {
-        self.entries.iter().map(|entry| (entry.path.as_str(), entry)).collect()
     }
 }
 

@@ -7,16 +7,20 @@ mod collect;
 mod databases;
 pub mod folders;
 pub mod manifest;
+mod put_back;
 pub mod restore;
 mod server;
 pub mod state;
 
-use std::fs;
+use std::fmt;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::pack::{CONFIG_JSON, PRODUCT_TXT, Records, printable, split_product};
-use crate::step::Problem;
+use crate::step::{Kind, Problem};
 
 pub use server::{PID_FILE, Server};
 
@@ -32,12 +36,22 @@ pub struct Installation {
 }
 
 /// Where an installation stands, by the update tool's records.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Standing {
     /// None where the tool never ran; 0 where no update was ever taken.
     pub update_level: Option<u32>,
     /// How many hotfixes are applied.
     pub hotfixes: usize,
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.update_level {
+            Some(level) => write!(f, "level {level}")?,
+            None => f.write_str("an unknown level")?,
+        }
+        write!(f, " with {} hotfixes", self.hotfixes)
+    }
 }
 
 impl Installation {
@@ -91,6 +105,24 @@ impl Installation {
         format!("{}-{}", self.product, self.version)
     }
 
+    /// Keeps others from working on it, as long as what is returned is not dropped.
+    ///
+    /// # Errors
+    /// Where somebody does.
+    pub fn lock(&self) -> Result<File, Problem> {
+        let home = self.home.display();
+        let failed = || Problem::new(format!("{home} cannot be locked"), "check its permissions");
+        let folder = File::open(&self.home).map_err(|error| failed().because(error))?;
+        match folder.try_lock() {
+            Ok(()) => Ok(folder),
+            Err(TryLockError::WouldBlock) => Err(Problem::new(
+                format!("another hotfix is at work on {home}"),
+                "wait until it has ended, and look with 'hotfix state'",
+            )),
+            Err(TryLockError::Error(error)) => Err(failed().because(error)),
+        }
+    }
+
     /// The server that runs from it.
     ///
     /// # Errors
@@ -109,7 +141,8 @@ impl Installation {
             Some(Server { pid }) => Err(Problem::new(
                 format!("a server runs from {}: process {pid}, by its wso2carbon.pid", self.home.display()),
                 format!("stop it first; if process {pid} is something else, remove wso2carbon.pid"),
-            )),
+            )
+            .of_kind(Kind::Unfit)),
         }
     }
 

@@ -1,29 +1,25 @@
 //! `hotfix restore`: what a backup holds, back into an installation; what is newer there stays unless that is said otherwise.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::fs::{self, File, FileTimes};
-use std::io::{self, Read};
-use std::os::unix::fs::{PermissionsExt, chown, lchown, symlink};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::Installation;
 use super::archive::Backup;
 use super::folders::FOLDERS;
 use super::manifest::{Entry, Kind};
+use super::put_back::{clean, is_as_it_was, put, settle, settle_owner_and_mode};
+use super::{Installation, Standing};
 use crate::checksums::digest_of_file;
 use crate::migration::CONFIGURATION;
 use crate::pack::{ancestors, printable};
 use crate::step::Problem;
 use crate::tree::utf8;
-
-/// A file that is being restored has this name until it is whole.
-const UNFINISHED: &str = ".hotfix-restoring";
 
 /// What is to be done with an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,6 +33,8 @@ pub enum Action {
     Keep,
     /// What is there is newer, and is replaced all the same.
     ReplaceNewer,
+    /// What is there has the same content, with other permissions or another owner.
+    Permissions,
 }
 
 /// An entry that is not as it is there.
@@ -57,6 +55,12 @@ pub struct RestorePlan {
     pub differences: Vec<Difference>,
     /// How many files are there as they are in the backup.
     pub same: usize,
+    /// How many stay as they are because they are newer.
+    pub kept: usize,
+    /// Where the product stood when the backup was made.
+    pub then: Standing,
+    /// Where it stands.
+    pub now: Standing,
     /// Files that the user had removed when the backup was made, and that are there.
     pub removed_then: Vec<String>,
     /// Whether it was done.
@@ -83,21 +87,23 @@ impl RestorePlan {
                 "give the backup of this product; data of another version needs the vendor's migration",
             ));
         }
-        let only: Vec<&str> = only.iter().map(|path| path.trim_end_matches('/')).collect();
-        let is_wanted = |path: &str| only.is_empty() || only.iter().any(|wish| Path::new(path).starts_with(wish));
+        let only: Vec<&Path> = only.iter().map(Path::new).collect();
         if let Some(wish) =
             only.iter().find(|wish| !manifest.entries.iter().any(|entry| Path::new(&entry.path).starts_with(wish)))
         {
             let folders: Vec<&str> =
                 manifest.folders.iter().filter(|folder| folder.taken).map(|folder| folder.folder.as_str()).collect();
             return Err(Problem::new(
-                format!("{} has nothing of {}", backup.path.display(), printable(wish)),
+                format!("{} has nothing of {}", backup.path.display(), printable(&wish.to_string_lossy())),
                 format!("it holds {}", folders.join(", ")),
             ));
         }
         let home = &installation.home;
+        let is_wanted = |path: &str| only.is_empty() || only.iter().any(|wish| Path::new(path).starts_with(wish));
+        // What is to be put into a folder that is not there needs it, as it was.
+        let is_above = |path: &str| only.iter().any(|wish| wish.starts_with(path)) && !home.join(path).exists();
         let (mut differences, mut same) = (Vec::new(), 0);
-        for entry in manifest.entries.iter().filter(|entry| is_wanted(&entry.path)) {
+        for entry in manifest.entries.iter().filter(|entry| is_wanted(&entry.path) || is_above(&entry.path)) {
             check_folders(home, &entry.path)?;
             match difference(home, entry, force)? {
                 Some(action) => differences.push(Difference { path: entry.path.clone(), action }),
@@ -105,13 +111,16 @@ impl RestorePlan {
             }
         }
         let is_there = |path: &&String| is_wanted(path) && home.join(path).symlink_metadata().is_ok();
-        let removed_then = manifest.removed.iter().filter(is_there).cloned().collect();
-        Ok(Self { home: home.clone(), differences, same, removed_then, done: false })
-    }
-
-    /// Files that stay as they are because they are newer.
-    pub fn kept(&self) -> usize {
-        self.differences.iter().filter(|difference| difference.action == Action::Keep).count()
+        Ok(Self {
+            home: home.clone(),
+            kept: differences.iter().filter(|difference| difference.action == Action::Keep).count(),
+            differences,
+            same,
+            then: Standing { update_level: manifest.update_level, hotfixes: manifest.hotfixes },
+            now: installation.standing()?,
+            removed_then: manifest.removed.iter().filter(is_there).cloned().collect(),
+            done: false,
+        })
     }
 
     /// Puts everything back but what is kept, each file whole or not at all.
@@ -120,27 +129,42 @@ impl RestorePlan {
     /// Where the backup is damaged, or the disk fails; what was put back by then stays.
     pub fn carry_out(mut self, backup: &Backup, cancel: &CancellationToken) -> Result<Self, Problem> {
         let differences = self.differences.iter().filter(|difference| difference.action != Action::Keep);
-        let wanted: BTreeSet<&str> = differences.map(|difference| difference.path.as_str()).collect();
-        let mut folders = Vec::new();
+        let wanted: BTreeMap<&str, Action> =
+            differences.map(|difference| (difference.path.as_str(), difference.action)).collect();
+        backup.manifest.entries.iter().for_each(|entry| clean(&self.home.join(&entry.path)));
+        let (mut folders, mut done) = (Vec::new(), 0);
+        let so_far = |done: usize| format!("{done} of {} are restored, and the same command goes on", wanted.len());
+        let failed = |entry: &Entry, done: usize, error: io::Error| {
+            let what = format!("{} cannot be restored", self.home.join(&entry.path).display());
+            Problem::new(what, format!("make room, and check the permissions there; {}", so_far(done))).because(error)
+        };
         backup.each(|entry, content| {
             if cancel.is_cancelled() {
-                return Err(io::ErrorKind::Interrupted.into());
+                return Err(Problem::new("the restore was stopped", so_far(done)));
             }
-            if !wanted.contains(entry.path.as_str()) {
-                return Ok(());
-            }
-            put(&self.home, entry, content)?;
-            if entry.kind == Kind::Directory {
-                folders.push(entry.clone());
-            }
+            let Some(action) = wanted.get(entry.path.as_str()) else { return Ok(()) };
+            let path = self.home.join(&entry.path);
+            let put = match (&entry.kind, action) {
+                // Last: files are to be put into them, which changes their time.
+                (Kind::Directory, _) => {
+                    folders.push((entry.clone(), *action));
+                    put(&self.home, entry, content)
+                }
+                (_, Action::Permissions) => settle_owner_and_mode(&path, entry),
+                _ => put(&self.home, entry, content).inspect_err(|_| clean(&path)),
+            };
+            put.map_err(|error| failed(entry, done, error))?;
+            done += usize::from(entry.kind != Kind::Directory);
             Ok(())
         })?;
-        // What is put into a folder changes its time.
-        for folder in folders.iter().rev() {
-            settle(&self.home.join(&folder.path), folder).map_err(|error| {
-                let what = format!("{} cannot be made as it was", self.home.join(&folder.path).display());
-                Problem::new(what, "check the disk, and run the same command again").because(error)
-            })?;
+        for (folder, action) in folders.iter().rev() {
+            let path = self.home.join(&folder.path);
+            let settled = match action {
+                Action::Permissions => settle_owner_and_mode(&path, folder),
+                _ => settle(&path, folder),
+            };
+            settled.map_err(|error| failed(folder, done, error))?;
+            done += 1;
         }
         self.done = true;
         Ok(self)
@@ -180,12 +204,12 @@ fn difference(home: &Path, entry: &Entry, force: bool) -> Result<Option<Action>,
     };
     let is_same = match &entry.kind {
         // A link to a folder, as some have for their data, is one.
-        Kind::Directory => {
-            if fs::metadata(&path).is_ok_and(|metadata| metadata.is_dir()) {
-                return Ok(None);
+        Kind::Directory => match fs::metadata(&path) {
+            Ok(metadata) if metadata.is_dir() => {
+                return Ok((!is_as_it_was(&metadata, entry)).then_some(Action::Permissions));
             }
-            false
-        }
+            _ => false,
+        },
         Kind::Link { target } => {
             metadata.is_symlink() && utf8(&fs::read_link(&path).map_err(failed)?).map_err(failed)? == *target
         }
@@ -196,7 +220,8 @@ fn difference(home: &Path, entry: &Entry, force: bool) -> Result<Option<Action>,
         }
     };
     if is_same {
-        return Ok(None);
+        let is_link = metadata.is_symlink();
+        return Ok((!is_link && !is_as_it_was(&metadata, entry)).then_some(Action::Permissions));
     }
     if metadata.is_dir() || entry.kind == Kind::Directory {
         let (here, there) =
@@ -214,49 +239,6 @@ fn difference(home: &Path, entry: &Entry, force: bool) -> Result<Option<Action>,
     }))
 }
 
-fn put(home: &Path, entry: &Entry, content: &mut dyn Read) -> io::Result<()> {
-    let path = home.join(&entry.path);
-    let folder = path.parent().unwrap_or(home);
-    fs::create_dir_all(folder)?;
-    let unfinished = folder.join(UNFINISHED);
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    match &entry.kind {
-        Kind::Directory => return if path.is_dir() { Ok(()) } else { fs::create_dir(&path) },
-        Kind::Link { target } => symlink(target, &unfinished)?,
-        Kind::File { .. } => {
-            let mut file = File::create_new(&unfinished)?;
-            file.set_permissions(fs::Permissions::from_mode(0o600))?;
-            io::copy(content, &mut file)?;
-            file.sync_all()?;
-        }
-    }
-    settle(&unfinished, entry)?;
-    fs::rename(&unfinished, &path)
-}
-
-/// Owner, permissions and time as they were; whoever may not give files away keeps them.
-fn settle(path: &Path, entry: &Entry) -> io::Result<()> {
-    let owners = (Some(entry.uid), Some(entry.gid));
-    if let Kind::Link { .. } = entry.kind {
-        return allowed(lchown(path, owners.0, owners.1));
-    }
-    allowed(chown(path, owners.0, owners.1))?;
-    // Nothing in a product runs as somebody else.
-    let allowed_bits = if entry.kind == Kind::Directory { 0o3777 } else { 0o777 };
-    fs::set_permissions(path, fs::Permissions::from_mode(entry.mode & allowed_bits))?;
-    File::open(path).and_then(|file| file.set_times(FileTimes::new().set_modified(SystemTime::from(entry.modified))))
-}
-
-fn allowed(result: io::Result<()>) -> io::Result<()> {
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
-        other => other,
-    }
-}
-
 impl fmt::Display for RestorePlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Difference { path, action } in &self.differences {
@@ -265,14 +247,15 @@ impl fmt::Display for RestorePlan {
                 Action::Replace => ("~", ""),
                 Action::ReplaceNewer => ("~", "  (newer there)"),
                 Action::Keep => ("!", "  (newer there: kept)"),
+                Action::Permissions => ("~", "  (only permissions or owner)"),
             };
             writeln!(f, "{sign} {}{remark}", printable(path))?;
         }
         for path in &self.removed_then {
             writeln!(f, "? {}  (had been removed when the backup was made)", printable(path))?;
         }
-        let changed = self.differences.len() - self.kept();
+        let changed = self.differences.len() - self.kept;
         let verb = if self.done { "restored" } else { "to be restored" };
-        writeln!(f, "{changed} {verb}, {} kept, {} as they are in the backup", self.kept(), self.same)
+        writeln!(f, "{changed} {verb}, {} kept, {} as they are in the backup", self.kept, self.same)
     }
 }

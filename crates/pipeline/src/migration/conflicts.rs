@@ -15,17 +15,23 @@ const NEW: &str = ".new";
 /// What the user wants it to be.
 const FINAL: &str = ".final";
 
-/// Files of which the tool has left versions since `before`.
+/// Files of which the tool has left versions since `before`; where it has left none, those of which there are versions: they can
+/// have been there, just as they are, since another time.
 pub(super) fn find(before: &Snapshot, now: &Snapshot) -> Vec<String> {
-    let new = now.new_since(before);
     let base = |path: &String| path.strip_suffix(NEW).or_else(|| path.strip_suffix(ORIGINAL)).map(str::to_owned);
-    new.filter_map(base).collect::<BTreeSet<_>>().into_iter().collect()
+    let left: BTreeSet<String> = now.new_since(before).filter_map(base).collect();
+    if !left.is_empty() {
+        return left.into_iter().collect();
+    }
+    let has_all = |path: &String| [NEW, ORIGINAL].iter().all(|ending| now.has(&format!("{path}{ending}")));
+    now.paths().filter_map(base).filter(has_all).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Those of `files` on which the user has not decided.
+/// Those of `files` on which the user has not decided: their versions are there, and nothing that they are to be.
 pub(super) fn undecided(home: &Path, files: &[String]) -> Vec<String> {
     let has = |path: &String, ending: &str| home.join(format!("{path}{ending}")).symlink_metadata().is_ok();
-    files.iter().filter(|path| has(path, NEW) && !has(path, FINAL)).cloned().collect()
+    let is_open = |path: &&String| (has(path, NEW) || has(path, ORIGINAL)) && !has(path, FINAL);
+    files.iter().filter(is_open).cloned().collect()
 }
 
 /// What the user is asked to do.

@@ -1,23 +1,26 @@
 //! A pack of an installation, for an image: what the vendor's would be at its level, with what its user has put there.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use super::journal::FOLDER;
 use crate::credentials::Credentials;
+use crate::host::UPDATE_TOOLS;
 use crate::installation::{Installation, PID_FILE};
 use crate::leaks::Secrets;
-use crate::pack::{CONFIG_JSON, LOGS, printable, safe_name, stays_inside};
+use crate::pack::{CONFIG_JSON, LOGS, PRODUCT_TXT, printable, safe_name, stays_inside};
 use crate::scrub::{Private, scrub, tokens_in};
 use crate::step::Problem;
-use crate::tree::{Kind, Node, scan_all};
+use crate::tree::{BIN, Kind, Node, scan_all};
+use crate::update_tool::SETUP_SCRIPT;
 
 /// Of the server itself.
 const SERVER_LOGS: &str = "repository/logs";
@@ -34,32 +37,101 @@ pub fn pack_of(
     cancel: &CancellationToken,
 ) -> Result<PathBuf, Problem> {
     let home = &installation.home;
-    let path = folder.join(format!("{}.{level}.zip", installation.name()));
-    let failed = |error: io::Error| {
-        let what = format!("{} cannot be packed into {}", home.display(), path.display());
-        Problem::new(what, "check permissions, and the disk of the workspace").because(error)
-    };
-    let tokens = tokens_in(&fs::read(home.join(CONFIG_JSON)).unwrap_or_default());
-    let secrets = Secrets::new(credentials, &tokens);
-    let tree = scan_all(home).map_err(failed)?;
+    let path = pack_path(installation, level, folder);
+    let failed = |error: io::Error| unpackable(installation, folder, error);
     let mut zip = ZipWriter::new(File::create_new(&path).map_err(failed)?);
-    let top = installation.name();
-    for (inner, node) in tree.iter().filter(|(inner, node)| is_packed(inner, node)) {
-        if cancel.is_cancelled() {
-            return Err(Problem::new("stopped while the product was packed", "run the same command again"));
-        }
-        check_name(inner, node)?;
-        check(home, inner, node, &secrets)?;
-        add(&mut zip, home, (&top, inner), node, &private(installation, credentials)).map_err(failed)?;
-    }
+    let (top, private) = (installation.name(), private(installation, credentials));
+    each(installation, credentials, cancel, |inner, node| {
+        add(&mut zip, home, (&top, inner), node, &private).map_err(failed)
+    })?;
     zip.finish().map_err(|error| failed(error.into()))?;
     Ok(path)
 }
 
-fn is_packed(path: &str, node: &Node) -> bool {
+/// Whether everything in `installation` can be in an image.
+///
+/// # Errors
+/// As [`pack_of`]: whatever could not be packed.
+pub fn check_packable(
+    installation: &Installation,
+    credentials: &Credentials,
+    cancel: &CancellationToken,
+) -> Result<(), Problem> {
+    each(installation, credentials, cancel, |inner, node| {
+        if node.kind == Kind::Other {
+            warn!("{} is no file, folder or link, and is in no image", printable(inner));
+        }
+        Ok(())
+    })
+}
+
+/// Writes a pack with just what a plan looks at: which product at which level, and the update tool.
+///
+/// # Errors
+/// Where a file cannot be read or written.
+pub fn outline_of(installation: &Installation, level: u32, folder: &Path) -> Result<PathBuf, Problem> {
+    let path = pack_path(installation, level, folder);
+    let written = || -> io::Result<()> {
+        let mut zip = ZipWriter::new(File::create_new(&path)?);
+        let top = installation.name();
+        let mut put = |inner: &str, content: &[u8]| {
+            zip.start_file(format!("{top}/{inner}"), SimpleFileOptions::default().unix_permissions(0o755))?;
+            zip.write_all(content)
+        };
+        put(PRODUCT_TXT, top.as_bytes())?;
+        put(CONFIG_JSON, serde_json::json!({ "update-level": level.to_string() }).to_string().as_bytes())?;
+        for name in UPDATE_TOOLS.into_iter().chain([SETUP_SCRIPT]) {
+            let inner = format!("{BIN}/{name}");
+            // That it is there is enough.
+            if installation.home.join(&inner).is_file() {
+                put(&inner, b"")?;
+            }
+        }
+        zip.finish()?;
+        Ok(())
+    };
+    written().map_err(|error| unpackable(installation, folder, error))?;
+    Ok(path)
+}
+
+fn pack_path(installation: &Installation, level: u32, folder: &Path) -> PathBuf {
+    folder.join(format!("{}.{level}.zip", installation.name()))
+}
+
+fn unpackable(installation: &Installation, folder: &Path, error: io::Error) -> Problem {
+    let what = format!("{} cannot be packed into {}", installation.home.display(), folder.display());
+    Problem::new(what, "check permissions, and the disk of the workspace").because(error)
+}
+
+/// Hands everything that goes into an image to `take`, once it was looked at.
+fn each(
+    installation: &Installation,
+    credentials: &Credentials,
+    cancel: &CancellationToken,
+    mut take: impl FnMut(&str, &Node) -> Result<(), Problem>,
+) -> Result<(), Problem> {
+    let home = &installation.home;
+    let tokens = tokens_in(&fs::read(home.join(CONFIG_JSON)).unwrap_or_default());
+    let secrets = Secrets::new(credentials, &tokens);
+    let tree = scan_all(home).map_err(|error| {
+        let what = format!("{} cannot be in an image", home.display());
+        Problem::new(what, "check its permissions; rename what has a name that is not UTF-8").because(error)
+    })?;
+    for (inner, node) in tree.iter().filter(|(inner, _)| is_packed(inner)) {
+        if cancel.is_cancelled() {
+            return Err(Problem::new("stopped while the product was read for an image", "run the same command again"));
+        }
+        check_name(inner, node)?;
+        check(home, inner, node, &secrets)?;
+        take(inner, node)?;
+    }
+    Ok(())
+}
+
+fn is_packed(path: &str) -> bool {
     let is_in = |folder: &str| Path::new(path).starts_with(folder);
-    let is_log = is_in(LOGS) || is_in(SERVER_LOGS) && node.kind != Kind::Directory;
-    !is_log && !is_in(FOLDER) && path != PID_FILE && node.kind != Kind::Other
+    let is_log = is_in(LOGS) || is_in(SERVER_LOGS) && path != SERVER_LOGS;
+    !is_log && !is_in(FOLDER) && path != PID_FILE
 }
 
 fn private(installation: &Installation, credentials: &Credentials) -> Private {

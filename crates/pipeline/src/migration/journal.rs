@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
-use crate::installation::Installation;
+use crate::installation::{Installation, Standing};
 use crate::step::Problem;
 use crate::update_tool::Update;
 
@@ -43,27 +43,36 @@ pub enum Backed {
 
 /// A run that is not finished.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Journal {
     schema: u32,
     /// When it began.
     pub begun: Timestamp,
     /// Where to.
     pub target: Target,
-    /// The update level then.
-    pub from_level: Option<u32>,
-    /// How many hotfixes were applied then.
-    pub from_hotfixes: usize,
+    /// Where the product stood then.
+    pub from: Standing,
     /// How many are to be left.
     pub down_to: usize,
     /// What became of the user's data.
     pub backed: Backed,
+    /// Whether the update tool was let at the product since; until then the backup is of nothing that is over.
+    pub has_changed: bool,
     /// Files of the configuration that are not as they were, once the hotfixes are reverted.
     pub taken_back: Option<Vec<String>>,
-    /// Files that the user has to decide on.
-    pub conflicts: Vec<String>,
+    /// Files that the user has to decide on; none where the update tool did not stop at any.
+    pub conflicts: Option<Vec<String>>,
     #[serde(skip)]
     folder: PathBuf,
+}
+
+impl Backed {
+    /// For whoever has to know where it is.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Up(file) => format!("the backup is {}", file.display()),
+            Self::No(_) => "there is no backup".to_owned(),
+        }
+    }
 }
 
 impl Target {
@@ -125,12 +134,12 @@ impl Journal {
             schema: SCHEMA,
             begun: Timestamp::now(),
             target,
-            from_level: standing.update_level,
-            from_hotfixes: standing.hotfixes,
+            from: standing,
             down_to,
             backed,
+            has_changed: false,
             taken_back: None,
-            conflicts: Vec::new(),
+            conflicts: None,
             folder: installation.home.join(FOLDER),
         };
         let text = serde_json::to_vec(snapshot).map_err(|error| journal.unwritable(error.into()))?;
@@ -141,23 +150,28 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Takes over what another run has begun, for a target that lies further on.
+    /// Whether what was begun can be given up for `target`.
     ///
     /// # Errors
-    /// Where it was for something else.
+    /// Where the update tool has stopped at conflicts: then it can only go on.
     pub fn check(&self, target: Target, installation: &Installation) -> Result<(), Problem> {
-        if self.target != target && self.target != Target::Reverted {
-            return Err(Problem::new(
-                format!("{} was begun with {}, and that is not finished", installation.home.display(), self.words()),
-                "finish that first, by the same command as then",
-            ));
+        if self.target == target || self.conflicts.is_none() {
+            return Ok(());
         }
-        Ok(())
+        Err(Problem::new(
+            format!("{} is in the middle of {}, with conflicts", installation.home.display(), self.words()),
+            "finish that first, by the same command as then: the update tool can only go on",
+        ))
+    }
+
+    /// Whether it is to revert the newest hotfix alone.
+    pub fn is_of_newest(&self) -> bool {
+        self.target == Target::Reverted && self.down_to + 1 == self.from.hotfixes
     }
 
     /// What was begun, and when.
     pub fn words(&self) -> String {
-        format!("{} on {}", self.target.words(), self.begun.strftime("%Y-%m-%d %H:%M UTC"))
+        format!("{}, begun on {}", self.target.words(), self.begun.strftime("%Y-%m-%d %H:%M UTC"))
     }
 
     /// The product as it was when the run began.
@@ -172,10 +186,19 @@ impl Journal {
         })
     }
 
-    /// With another target, no less far on.
+    /// For another target, perhaps.
     #[must_use]
-    pub fn to(self, target: Target, down_to: usize) -> Self {
-        Self { target, down_to: down_to.min(self.down_to), ..self }
+    pub fn to(self, target: Target, down_to: usize, backed: Backed) -> Self {
+        Self { target, down_to, backed, ..self }
+    }
+
+    /// Notes, before it is so, that the product is changed from now on.
+    ///
+    /// # Errors
+    /// Where the disk fails.
+    pub fn change(&mut self) -> Result<(), Problem> {
+        self.has_changed = true;
+        self.save()
     }
 
     /// Writes down where the run is.

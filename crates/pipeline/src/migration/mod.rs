@@ -8,8 +8,7 @@ mod plan;
 mod snapshot;
 
 use std::fmt;
-use std::fs::{self, File, TryLockError};
-use std::os::unix::fs::MetadataExt;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,14 +20,13 @@ use crate::blocking::blocking;
 use crate::changes::Delta;
 use crate::credentials::Credentials;
 use crate::home::ProductHome;
-use crate::installation::archive::Backup;
 use crate::installation::{Installation, Standing};
 use crate::recorder::Recorder;
 use crate::request::ToolCredentials;
 use crate::step::{Failure, Kind, Problem, Step};
 use crate::update_tool::{Account, ToolPlace, Update, UpdateTool};
 
-pub use image::pack_of;
+pub use image::{check_packable, outline_of, pack_of};
 pub use journal::{Backed, FOLDER, Journal, Target};
 pub use plan::{BackupWish, Migration, Wish};
 use snapshot::Snapshot;
@@ -46,10 +44,10 @@ pub struct Migrated {
     pub home: PathBuf,
     /// `wso2am-4.1.0`.
     pub product: String,
-    /// Update level and number of hotfixes before.
-    pub from: (Option<u32>, usize),
-    /// And now.
-    pub to: (Option<u32>, usize),
+    /// Where it stood before.
+    pub from: Standing,
+    /// Where it stands.
+    pub to: Standing,
     /// Where the user's data is.
     pub backup: Option<PathBuf>,
     /// Files of the configuration that are not as they were, since the hotfixes were reverted.
@@ -69,17 +67,46 @@ impl Migration {
         hand_over: ToolCredentials,
         recorder: &mut Recorder,
     ) -> Result<Migrated, Failure> {
-        let _lock = recorder.check(Step::ValidateInputs, || lock(&self.installation))?;
-        warn_of_what_is_set(&self);
+        let _lock = recorder.check(Step::ValidateInputs, || self.lock())?;
+        self.warn();
         let home = Arc::new(ProductHome::Folder(self.installation.home.clone()));
         let account = Account { credentials, hand_over };
         let tool = UpdateTool::new(&home, self.host.update_tool, ToolPlace::user(), account);
         let work = Work { installation: self.installation.clone(), tool };
-        let done = work.all(self, recorder).await;
-        done.map_err(|Failure { step, problem }| {
-            let hint = format!("{}; so far: {}", problem.hint(), work.stand());
-            Failure { step, problem: problem.with_hint(hint) }
-        })
+        match work.all(self, recorder).await {
+            Ok(migrated) => Ok(migrated),
+            Err(Failure { step, problem }) => {
+                if problem.kind == Kind::Failed {
+                    work.note_if_nothing_changed().await;
+                }
+                let hint = format!("{}; so far: {}", problem.hint(), work.stand());
+                Err(Failure { step, problem: problem.with_hint(hint) })
+            }
+        }
+    }
+
+    /// Held as long as it is not dropped; what was planned must still be so.
+    fn lock(&self) -> Result<File, Problem> {
+        let lock = self.installation.lock()?;
+        let is_so =
+            self.installation.standing()? == self.standing && Journal::find(&self.installation)? == self.journal;
+        if is_so {
+            return Ok(lock);
+        }
+        let what = format!("another hotfix has been at work on {} meanwhile", self.installation.home.display());
+        Err(Problem::new(what, "run the same command again"))
+    }
+
+    /// Of what would be a surprise afterwards.
+    fn warn(&self) {
+        if self.target != Target::Reverted && std::env::var_os(SKIP_CONFLICTS).is_some_and(|value| value == "true") {
+            warn!(
+                "{SKIP_CONFLICTS} is set: files that you and the vendor have changed become the vendor's, without a question"
+            );
+        }
+        if let Some(begun) = plan::begun(self.journal.as_ref()).filter(|begun| begun.target != self.target) {
+            warn!("{} is given up", begun.words());
+        }
     }
 }
 
@@ -103,41 +130,32 @@ impl Work<'_> {
 
     /// The user's data into a file, unless that was done before.
     async fn back_up(&self, migration: Migration, cancel: &CancellationToken) -> Result<Journal, Problem> {
-        let (installation, cancel) = (self.installation.clone(), cancel.clone());
+        let cancel = cancel.clone();
         blocking(move || {
-            let Migration { target, down_to, journal, backup, .. } = migration;
-            let backed = match backup {
-                BackupWish::No(reason) => {
-                    warn!("nothing is backed up: {reason}");
-                    Backed::No(reason)
-                }
-                BackupWish::Into(file, plan) => {
-                    let (_, answer) = plan.write(&file, &cancel)?;
-                    info!("backed up: {} files, read back and whole, in {}", answer.files, file.display());
-                    Backed::Up(file)
-                }
-                BackupWish::NotNeeded => Backed::No("nothing was to be changed".to_owned()),
-                BackupWish::Made(file) => {
-                    check_backup(&file)?;
-                    Backed::Up(file)
-                }
-            };
-            let Some(journal) = journal else {
-                let snapshot = Snapshot::take(&installation.home)?;
-                return Journal::begin(&installation, (target, down_to), backed, &snapshot);
-            };
-            let journal = journal.to(target, down_to);
-            journal.save()?;
-            Ok(journal)
+            let Migration { installation, target, down_to, journal, backup, .. } = migration;
+            if let Some(begun) = journal.filter(|journal| journal.has_changed) {
+                let begun = begun.to(target, down_to, back_up(backup, &cancel)?);
+                begun.save()?;
+                return Ok(begun);
+            }
+            // Before the backup: what cannot be read is told before anything is written.
+            let snapshot = Snapshot::take(&installation.home)?;
+            let backed = back_up(backup, &cancel)?;
+            Journal::begin(&installation, (target, down_to), backed.clone(), &snapshot).map_err(|problem| {
+                let hint = format!("{}; {}", problem.hint(), backed.words());
+                problem.with_hint(hint)
+            })
         })
         .await
     }
 
     /// Newest first, each looked for in the tool's records afterwards.
     async fn revert(&self, journal: &mut Journal, cancel: &CancellationToken) -> Result<(), Problem> {
-        self.installation.must_be_stopped()?;
         let mut standing = self.installation.standing()?;
         while standing.hotfixes > journal.down_to {
+            self.installation.must_be_stopped()?;
+            journal.taken_back = None;
+            journal.change()?;
             let newest = standing.hotfixes;
             self.tool.revert_hotfix(cancel).await?;
             standing = self.installation.standing()?;
@@ -173,11 +191,12 @@ impl Work<'_> {
         let home = &self.installation.home;
         if !is_there(self.installation.standing()?) {
             self.installation.must_be_stopped()?;
-            let open = conflicts::undecided(home, &journal.conflicts);
+            let open = conflicts::undecided(home, journal.conflicts.as_deref().unwrap_or_default());
             if !open.is_empty() {
                 return Err(conflicts::problem(home, &open));
             }
-            let way = if journal.conflicts.is_empty() { update } else { Update::AfterConflicts };
+            let way = if journal.conflicts.is_none() { update } else { Update::AfterConflicts };
+            journal.change()?;
             match self.tool.update(way, cancel).await {
                 Err(problem) if problem.kind == Kind::Conflict => return Err(self.conflict(journal, problem).await),
                 updated => updated?,
@@ -204,14 +223,41 @@ impl Work<'_> {
         let found = async {
             let (before, home) = (journal.snapshot()?, self.installation.home.clone());
             let now = blocking(move || Snapshot::take(&home)).await?;
-            journal.conflicts = conflicts::find(&before, &now);
-            journal.save()
+            let found = conflicts::find(&before, &now);
+            journal.conflicts = Some(found.clone());
+            journal.save().map(|()| found)
         };
+        let home = &self.installation.home;
         match found.await {
             Err(problem) => problem,
             // The tool has them elsewhere.
-            Ok(()) if journal.conflicts.is_empty() => said,
-            Ok(()) => conflicts::problem(&self.installation.home, &journal.conflicts),
+            Ok(found) if found.is_empty() => said,
+            Ok(found) => {
+                let open = conflicts::undecided(home, &found);
+                conflicts::problem(home, if open.is_empty() { &found } else { &open })
+            }
+        }
+    }
+
+    /// Whoever mistyped a level, say, has not begun anything that is to be finished.
+    async fn note_if_nothing_changed(&self) {
+        let installation = self.installation.clone();
+        let noted = blocking(move || {
+            let Some(mut journal) = Journal::find(&installation)?.filter(|journal| journal.has_changed) else {
+                return Ok(());
+            };
+            let is_as_it_was = journal.conflicts.is_none()
+                && installation.standing()? == journal.from
+                && Snapshot::take(&installation.home)? == journal.snapshot()?;
+            if is_as_it_was {
+                journal.has_changed = false;
+                journal.save()?;
+            }
+            Ok(())
+        });
+        // Then it has to be taken for changed.
+        if let Err(problem) = noted.await {
+            warn!("{problem}");
         }
     }
 
@@ -222,8 +268,8 @@ impl Work<'_> {
         Ok(Migrated {
             home: self.installation.home.clone(),
             product: self.installation.name(),
-            from: (journal.from_level, journal.from_hotfixes),
-            to: (standing.update_level, standing.hotfixes),
+            from: journal.from,
+            to: standing,
             backup: match &journal.backed {
                 Backed::Up(file) => Some(file.clone()),
                 Backed::No(_) => None,
@@ -241,54 +287,37 @@ impl Work<'_> {
             Ok(None) => return "nothing was changed".to_owned(),
             Err(problem) => return problem.to_string(),
         };
-        let backed = match &journal.backed {
-            Backed::Up(file) => format!("the backup is {}", file.display()),
-            Backed::No(_) => "there is no backup".to_owned(),
-        };
-        let standing = match self.installation.standing() {
+        let backed = journal.backed.words();
+        if !journal.has_changed {
+            return format!("{backed}, and nothing was changed");
+        }
+        let all = journal.from.hotfixes;
+        match self.installation.standing() {
             Ok(Standing { update_level, hotfixes }) => {
-                format!("level {}, {hotfixes} of {} hotfixes", shown(update_level), journal.from_hotfixes)
+                format!(
+                    "{backed}, level {}, {hotfixes} of {all} hotfixes; the same command goes on",
+                    shown(update_level)
+                )
             }
-            Err(_) => "where the product stands cannot be read".to_owned(),
-        };
-        format!("{backed}, {standing}; the same command goes on from there")
+            Err(problem) => format!("{backed}; {problem}"),
+        }
     }
 }
 
-/// Held as long as it is not dropped.
-fn lock(installation: &Installation) -> Result<File, Problem> {
-    let home = installation.home.display();
-    let failed = || Problem::new(format!("{home} cannot be locked"), "check its permissions");
-    let folder = File::open(&installation.home).map_err(|error| failed().because(error))?;
-    match folder.try_lock() {
-        Ok(()) => Ok(folder),
-        Err(TryLockError::WouldBlock) => Err(Problem::new(
-            format!("another hotfix is at work on {home}"),
-            "wait until it has ended, and look with 'hotfix state'",
-        )),
-        Err(TryLockError::Error(error)) => Err(failed().because(error)),
-    }
-}
-
-/// What would be a surprise afterwards.
-fn warn_of_what_is_set(migration: &Migration) {
-    if migration.target != Target::Reverted && std::env::var_os(SKIP_CONFLICTS).is_some_and(|value| value == "true") {
-        warn!(
-            "{SKIP_CONFLICTS} is set: files that you and the vendor have changed become the vendor's, without a question"
-        );
-    }
-    let owner = fs::metadata(&migration.installation.home).map_or(0, |metadata| metadata.uid());
-    if rustix::process::geteuid().is_root() && owner != 0 {
-        warn!(
-            "the product belongs to the user {owner}, and what the update tool writes will be root's: better run as that user"
-        );
-    }
-}
-
-fn check_backup(file: &std::path::Path) -> Result<(), Problem> {
-    Backup::open(file).map(drop).map_err(|problem| {
-        let hint = "it was made before anything was changed: put it back, or give --no-backup with a reason";
-        problem.with_hint(hint)
+/// Does what is to become of the user's data.
+fn back_up(wish: BackupWish, cancel: &CancellationToken) -> Result<Backed, Problem> {
+    Ok(match wish {
+        BackupWish::No(reason) => {
+            warn!("nothing is backed up: {reason}");
+            Backed::No(reason)
+        }
+        BackupWish::Into(file, plan) => {
+            let (_, answer) = plan.write(&file, cancel)?;
+            info!("backed up: {} files, read back and whole, in {}", answer.files, file.display());
+            Backed::Up(file)
+        }
+        BackupWish::NotNeeded => Backed::No("nothing was to be changed".to_owned()),
+        BackupWish::Made(file) => Backed::Up(file),
     })
 }
 
@@ -298,15 +327,7 @@ fn shown(level: Option<u32>) -> String {
 
 impl fmt::Display for Migrated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ((from, before), (to, after)) = (self.from, self.to);
-        writeln!(
-            f,
-            "{} in {}: from level {} with {before} hotfixes to level {} with {after}",
-            self.product,
-            self.home.display(),
-            shown(from),
-            shown(to)
-        )?;
+        writeln!(f, "{} in {}: from {} to {}", self.product, self.home.display(), self.from, self.to)?;
         let Delta { changed, added, removed } = &self.changes;
         writeln!(f, "{} files changed, {} added, {} removed", changed.len(), added.len(), removed.len())?;
         if let Some(backup) = &self.backup {
@@ -317,7 +338,8 @@ impl fmt::Display for Migrated {
             self.taken_back.iter().try_for_each(|path| writeln!(f, "  {}", crate::pack::printable(path)))?;
             if let Some(backup) = &self.backup {
                 let (backup, home) = (backup.display(), self.home.display());
-                writeln!(f, "see what differs: hotfix restore {backup} {home} --only {CONFIGURATION} --dry-run")?;
+                let command = format!("hotfix restore {backup} {home} --only {CONFIGURATION} --force");
+                writeln!(f, "see what differs: {command} --dry-run\nput it back:      {command}")?;
             }
         }
         Ok(())

@@ -1,6 +1,8 @@
 //! What a migration would do: made by reading, never by writing.
 
 use std::fmt;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
@@ -40,6 +42,8 @@ pub struct Wish {
     pub wishes: Wishes,
     /// Whether the free disk is looked at.
     pub disk_check: bool,
+    /// Whether root may work on somebody else's product.
+    pub allow_root: bool,
 }
 
 /// What is to become of the user's data.
@@ -68,7 +72,7 @@ pub struct Migration {
     pub target: Target,
     /// How many hotfixes are to be left.
     pub down_to: usize,
-    /// What a run that was stopped has left.
+    /// What a run that was stopped has left; only once it has changed something there is more to it than its backup.
     pub journal: Option<Journal>,
     /// What is to become of the user's data.
     pub backup: BackupWish,
@@ -84,37 +88,28 @@ impl Migration {
         installation.must_be_stopped()?;
         let standing = installation.standing()?;
         let journal = Journal::find(&installation)?;
-        if let Some(journal) = &journal {
-            journal.check(wish.target, &installation)?;
+        if let Some(begun) = begun(journal.as_ref()) {
+            begun.check(wish.target, &installation)?;
         }
         check_level(&installation, standing, wish.target)?;
+        check_user(&installation, wish.allow_root)?;
         check_tool(&installation, host)?;
         if wish.disk_check && wish.target != Target::Reverted {
             check_disk(&installation)?;
         }
-        let down_to = match (&journal, wish.only_newest) {
-            (_, false) => 0,
+        let down_to = match (wish.only_newest, begun(journal.as_ref())) {
+            (false, _) => 0,
             // One that was stopped is finished, not done once more.
-            (Some(journal), true) => journal.down_to,
-            (None, true) => standing.hotfixes.checked_sub(1).ok_or_else(|| {
+            (true, Some(begun)) if begun.is_of_newest() => begun.down_to,
+            (true, _) => standing.hotfixes.checked_sub(1).ok_or_else(|| {
                 let what = format!("no hotfix is applied in {}", installation.home.display());
                 Problem::new(what, "see 'hotfix state'")
             })?,
         };
-        let backed = journal.as_ref().map(|journal| journal.backed.clone());
-        let backup = match (wish.no_backup, backed) {
-            (Some(reason), _) | (None, Some(Backed::No(reason))) => BackupWish::No(reason),
-            (None, Some(Backed::Up(file))) => BackupWish::Made(file),
-            (None, None) if is_there(standing, wish.target) && standing.hotfixes <= down_to => BackupWish::NotNeeded,
-            (None, None) => {
-                let mut wishes = wish.wishes;
-                wishes.also = Some((CONFIGURATION, "revert-hotfix takes back what was changed there since"));
-                let plan = BackupPlan::new(&installation, pack, &wishes)?;
-                let file = wish.backup.unwrap_or_else(|| beside(&installation, standing));
-                into(file, plan)?
-            }
-        };
-        Ok(Self { installation, standing, host, target: wish.target, down_to, journal, backup })
+        let is_there = is_there(standing, wish.target) && standing.hotfixes <= down_to;
+        let target = wish.target;
+        let backup = backup(wish, (&installation, standing), journal.as_ref(), is_there, pack)?;
+        Ok(Self { installation, standing, host, target, down_to, journal, backup })
     }
 
     /// Whether it is where it is to be.
@@ -150,19 +145,78 @@ fn is_there(standing: Standing, target: Target) -> bool {
     }
 }
 
-/// Into `file`, unless just this is in it already, since a run that was stopped in the next moment.
-fn into(file: PathBuf, plan: BackupPlan) -> Result<BackupWish, Problem> {
-    if file.is_file()
+/// A journal of a run that has changed something.
+pub(super) fn begun(journal: Option<&Journal>) -> Option<&Journal> {
+    journal.filter(|journal| journal.has_changed)
+}
+
+/// What is to become of the user's data.
+fn backup(
+    wish: Wish,
+    (installation, standing): (&Installation, Standing),
+    journal: Option<&Journal>,
+    is_there: bool,
+    pack: Option<&ProductPack>,
+) -> Result<BackupWish, Problem> {
+    let absolute = |file: PathBuf| std::path::absolute(&file).unwrap_or(file);
+    let asked = wish.backup.map(absolute);
+    match (wish.no_backup, begun(journal).map(|journal| &journal.backed)) {
+        (Some(reason), _) => return Ok(BackupWish::No(reason)),
+        (None, Some(Backed::Up(file))) => return made(file, asked.as_deref(), &wish.wishes),
+        (None, Some(Backed::No(reason))) if asked.is_none() => return Ok(BackupWish::No(reason.clone())),
+        (None, None) if is_there => return Ok(BackupWish::NotNeeded),
+        (None, _) => {}
+    }
+    let wishes =
+        Wishes { also: Some((CONFIGURATION, "revert-hotfix takes back what was changed there since")), ..wish.wishes };
+    let plan = BackupPlan::new(installation, pack, &wishes)?;
+    // A run that was stopped before it changed anything can have made just this one.
+    let earlier = match (&asked, journal.map(|journal| &journal.backed)) {
+        (None, Some(Backed::Up(file))) => Some(file.clone()),
+        (asked, _) => asked.clone(),
+    };
+    if let Some(file) = earlier.filter(|file| file.is_file())
         && let Ok(backup) = Backup::open(&file)
         && plan.is_in(&backup)?
     {
         return Ok(BackupWish::Made(file));
     }
+    let file = asked.unwrap_or_else(|| beside(installation, standing));
     plan.check(&file).map_err(|problem| {
         let hint = problem.hint().replace("--to", "--backup");
         problem.with_hint(hint)
     })?;
     Ok(BackupWish::Into(file, plan))
+}
+
+/// The backup in `file`, from before anything was changed: what is asked for now must be what was asked for then.
+fn made(file: &Path, asked: Option<&Path>, wishes: &Wishes) -> Result<BackupWish, Problem> {
+    if let Some(asked) = asked.filter(|asked| *asked != file) {
+        return Err(Problem::new(
+            format!(
+                "{} was asked for, but the backup was made before anything was changed: {}",
+                asked.display(),
+                file.display()
+            ),
+            "leave --backup out; 'hotfix backup' makes another one",
+        ));
+    }
+    let backup = Backup::open(file).map_err(|problem| {
+        problem.with_hint("it was made before anything was changed: put it back, or give --no-backup with a reason")
+    })?;
+    let is_in =
+        |wish: &str| backup.manifest.folders.iter().any(|one| one.taken && Path::new(wish).starts_with(&one.folder));
+    match wishes.include.iter().find(|wish| !is_in(wish)) {
+        None => Ok(BackupWish::Made(file.to_owned())),
+        Some(missing) => Err(Problem::new(
+            format!(
+                "{} is not in the backup {}, which was made before anything was changed",
+                printable(missing),
+                file.display()
+            ),
+            "leave --include out; 'hotfix backup' makes another one",
+        )),
+    }
 }
 
 /// Beside the product, by where it stands and the time; no file that is there.
@@ -186,6 +240,21 @@ fn check_level(installation: &Installation, standing: Standing, target: Target) 
         )),
         _ => Ok(()),
     }
+}
+
+/// What root writes the product's user cannot read or replace, and what the tool has kept for reverting is that user's.
+fn check_user(installation: &Installation, allow_root: bool) -> Result<(), Problem> {
+    let owner = fs::metadata(&installation.home).map_or(0, |metadata| metadata.uid());
+    if allow_root || owner == 0 || !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Problem::new(
+        format!(
+            "{} belongs to the user {owner}, and what the update tool writes would be root's",
+            installation.home.display()
+        ),
+        "run as that user, or give --allow-root",
+    ))
 }
 
 fn check_tool(installation: &Installation, host: Host) -> Result<(), Problem> {
@@ -230,8 +299,8 @@ impl fmt::Display for Migration {
         let level = shown(standing.update_level);
         writeln!(f, "product   {} {} at update level {level}", installation.product, installation.version)?;
         writeln!(f, "home      {}", installation.home.display())?;
-        if let Some(journal) = &self.journal {
-            writeln!(f, "begun     {}, and not finished", journal.begun.strftime("%Y-%m-%d %H:%M UTC"))?;
+        if let Some(begun) = begun(self.journal.as_ref()) {
+            writeln!(f, "open      {}", begun.words())?;
         }
         match &self.backup {
             BackupWish::Made(file) => writeln!(f, "backup    {}, made before", file.display())?,

@@ -1,8 +1,7 @@
-//! `hotfix state`, `backup` and `restore`: what users keep in a product.
+//! `hotfix state` and `backup`: what users keep in a product.
 
-use std::fs::{self, File};
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::time::{Duration, SystemTime};
+use std::fs;
+use std::os::unix::fs::symlink;
 
 use serde_json::Value;
 use update_tool_sim::ToolBehaviour;
@@ -146,184 +145,6 @@ fn of_micro_integrator_no_tenants() {
 }
 
 #[test]
-fn what_is_taken_comes_back() {
-    let installed = Installed::new().with_own_data();
-    let key_store = installed.path("repository/resources/security/mine.jks");
-    fs::set_permissions(&key_store, fs::Permissions::from_mode(0o640)).expect("mine");
-    symlink("mine.xml", installed.path("repository/deployment/server/synapse-configs/default/api/same.xml"))
-        .expect("a link");
-    fs::create_dir_all(installed.path("repository/tenants/2/empty")).expect("a folder");
-    let name = "repository/tenants/2/a\nb'ü \u{1b}[31m".to_owned();
-    installed.put(&name, "odd\n");
-    let before = installed.files();
-    let modified = |path: &std::path::Path| path.metadata().and_then(|metadata| metadata.modified()).expect("a time");
-    let time = modified(&key_store);
-    let run = installed.run("backup HOME --to b.tar.zst --pack packs/wso2am-4.1.0.10.zip").succeeds();
-    assert!(run.stdout.ends_with("read back and whole, in b.tar.zst\n"), "{}", run.stdout);
-    let file = installed.scenario.path("b.tar.zst");
-    assert_eq!(file.metadata().expect("there").permissions().mode() & 0o777, 0o600);
-    // As it is, nothing is to be done.
-    let run = installed.run("restore b.tar.zst HOME").succeeds();
-    assert_eq!(run.stdout, "0 restored, 0 kept, 8 as they are in the backup\n");
-    // A new server, from the pack.
-    fs::remove_dir_all(installed.path("")).expect("there");
-    let zip = File::open(installed.scenario.pack()).expect("a pack");
-    zip::ZipArchive::new(zip).and_then(|mut zip| zip.extract(installed.scenario.path("servers"))).expect("it unpacks");
-    let shown = installed.run("restore b.tar.zst HOME --dry-run").succeeds().stdout;
-    assert!(
-        shown.contains("+ repository/tenants/2/a\\nb'ü \\u{1b}[31m\n") && shown.contains(" to be restored, 0 kept"),
-        "{shown}"
-    );
-    assert_ne!(installed.files(), before);
-    installed.run("restore b.tar.zst HOME --only repository/tenants").succeeds();
-    assert_eq!(installed.text(OWN[1].0), OWN[1].1);
-    assert!(!key_store.exists());
-    installed.run("restore b.tar.zst HOME").succeeds();
-    assert_eq!(installed.files(), before);
-    assert_eq!(key_store.metadata().expect("there").permissions().mode() & 0o777, 0o640);
-    assert_eq!(modified(&key_store), time);
-    assert!(installed.path("repository/tenants/2/empty").is_dir());
-    let link = installed.path("repository/deployment/server/synapse-configs/default/api/same.xml");
-    assert_eq!(fs::read_link(link).expect("a link"), std::path::Path::new("mine.xml"));
-}
-
-#[test]
-fn what_is_newer_stays() {
-    let installed = Installed::new().with_own_data();
-    installed.run("backup HOME --to b.tar.zst").succeeds();
-    let (older, newer) = (OWN[0].0, OWN[4].0);
-    for (path, hours) in [(older, -1), (newer, 1_i64)] {
-        installed.put(path, "another\n");
-        let now = SystemTime::now();
-        let offset = Duration::from_secs(3600);
-        let time = if hours < 0 { now - offset } else { now + offset };
-        File::options().write(true).open(installed.path(path)).and_then(|file| file.set_modified(time)).expect("set");
-    }
-    let shown = installed.run("restore b.tar.zst HOME --dry-run").succeeds().stdout;
-    assert!(
-        shown.starts_with(&format!("! {newer}  (newer there: kept)\n~ {older}\n1 to be restored, 1 kept")),
-        "{shown}"
-    );
-    assert_eq!(installed.text(older), "another\n");
-    let run = installed.run("restore b.tar.zst HOME").fails_with(11);
-    run.says("1 files are newer in ").says("--force replaces them as well");
-    assert_eq!((installed.text(older).as_str(), installed.text(newer).as_str()), (OWN[0].1, "another\n"));
-    installed.run("restore b.tar.zst HOME --only repository/tenants").succeeds();
-    installed.run("restore b.tar.zst HOME --force").succeeds();
-    assert_eq!(installed.text(newer), OWN[4].1);
-}
-
-#[test]
-fn what_is_no_backup_is_told_before_anything_is_written() {
-    let installed = Installed::new().with_own_data();
-    installed.run("backup HOME --to b.tar.zst").succeeds();
-    let whole = fs::read(installed.scenario.path("b.tar.zst")).expect("a backup");
-    let damaged = |bytes: &[u8]| {
-        fs::write(installed.scenario.path("x.tar.zst"), bytes).expect("written");
-        fs::remove_file(installed.path(OWN[0].0)).ok();
-        let run = installed.run("restore x.tar.zst HOME").fails_with(4);
-        assert!(!installed.path(OWN[0].0).exists());
-        run.stderr
-    };
-    assert!(damaged(b"").contains("x.tar.zst is no backup"));
-    assert!(damaged(b"not at all").contains("x.tar.zst is no backup"));
-    for cut in [10, whole.len() / 2, whole.len() - 10] {
-        let said = damaged(&whole[..cut]);
-        assert!(said.contains("is no backup") || said.contains("is damaged"), "{cut}: {said}");
-    }
-    for at in (20..whole.len()).step_by(whole.len() / 20) {
-        let mut bytes = whole.clone();
-        bytes[at] ^= 0x55;
-        let said = damaged(&bytes);
-        assert!(said.contains("x.tar.zst"), "{at}: {said}");
-    }
-    let run = installed.run("restore b.tar.zst HOME --only repository/logs").fails_with(4);
-    run.says("b.tar.zst has nothing of repository/logs")
-        .says("it holds repository/deployment/server, repository/tenants");
-    let other = Installed::of("wso2mi", "4.2.0", |pack| pack);
-    fs::copy(installed.scenario.path("b.tar.zst"), other.scenario.path("b.tar.zst")).expect("copied");
-    other
-        .run("restore b.tar.zst HOME")
-        .fails_with(4)
-        .says("b.tar.zst is of wso2am-4.1.0, and ")
-        .says(" is wso2mi-4.2.0");
-    fs::remove_file(installed.path(OWN[0].0)).ok();
-    fs::create_dir(installed.path(OWN[0].0)).expect("a folder");
-    installed.run("restore b.tar.zst HOME").fails_with(4).says("is a folder, and something else in the backup");
-}
-
-/// A backup that somebody has made by hand: with this manifest's entries, and nothing behind it but what they say.
-fn made_by_hand(installed: &Installed, name: &str, entries: &[(&str, Value)]) {
-    installed.run(&format!("backup HOME --to {name}.real --include {README}")).succeeds();
-    let real =
-        zstd::decode_all(File::open(installed.scenario.path(&format!("{name}.real"))).expect("there")).expect("zstd");
-    let mut archive = tar::Archive::new(real.as_slice());
-    let first = archive.entries().expect("entries").next().expect("one").expect("readable");
-    let mut manifest: Value = serde_json::from_reader(first).expect("JSON");
-    let entry = |(path, kind): &(&str, Value)| serde_json::json!({ "path": path, "kind": kind, "mode": 0o4755, "modified": "2026-01-01T00:00:00Z", "uid": 0, "gid": 0 });
-    manifest["entries"] = entries.iter().map(entry).collect();
-    let mut builder = tar::Builder::new(Vec::new());
-    let mut add = |path: &str, kind: tar::EntryType, link: Option<&str>, content: &[u8]| {
-        let mut header = tar::Header::new_gnu();
-        header.set_entry_type(kind);
-        header.set_size(content.len() as u64);
-        // As it is, wherever it leads.
-        header.as_gnu_mut().expect("GNU").name[..path.len()].copy_from_slice(path.as_bytes());
-        if let Some(link) = link {
-            header.set_link_name(link).expect("short");
-        }
-        header.set_cksum();
-        builder.append(&header, content).expect("in memory");
-    };
-    add("hotfix-backup.json", tar::EntryType::Regular, None, manifest.to_string().as_bytes());
-    for (path, kind) in entries {
-        match kind.get("link") {
-            Some(link) => add(path, tar::EntryType::Symlink, link["target"].as_str(), b""),
-            None if *kind == "directory" => add(path, tar::EntryType::Directory, None, b""),
-            None => add(path, tar::EntryType::Regular, None, b"evil"),
-        }
-    }
-    let bytes = zstd::encode_all(builder.into_inner().expect("whole").as_slice(), 1).expect("zstd");
-    fs::write(installed.scenario.path(name), bytes).expect("written");
-}
-
-#[test]
-fn a_backup_leads_nowhere_else() {
-    let installed = Installed::new();
-    let evil = serde_json::json!({ "file": { "bytes": 4, "sha256": hex_of(b"evil") } });
-    let link = |target: &str| serde_json::json!({ "link": { "target": target } });
-    let outside = installed.scenario.path("outside");
-    fs::create_dir(&outside).expect("a folder");
-    let outside = outside.to_str().expect("UTF-8");
-    let cases = [
-        ("up", vec![("../evil", evil.clone())], "../evil leads out of the product"),
-        ("root", vec![("/evil", evil.clone())], "/evil leads out of the product"),
-        ("twice", vec![("bin/a", evil.clone()), ("bin/a", evil.clone())], "bin/a is in it twice"),
-        ("link", vec![("bin/l", link(outside)), ("bin/l/evil", evil.clone())], "bin/l/evil is below what is no folder"),
-    ];
-    for (name, entries, said) in cases {
-        made_by_hand(&installed, name, &entries);
-        installed.run(&format!("restore {name} HOME")).fails_with(4).says(&format!("{name} is damaged: {said}"));
-    }
-    // In two steps.
-    made_by_hand(&installed, "first", &[("bin/l", link(outside))]);
-    made_by_hand(&installed, "second", &[("bin/l/evil", evil.clone())]);
-    installed.run("restore first HOME").succeeds();
-    let run = installed.run("restore second HOME").fails_with(4);
-    run.says("bin/l is a link, and what is below it in the backup would be written elsewhere");
-    assert_eq!(fs::read_dir(outside).expect("there").count(), 0);
-    // Nothing of it runs as somebody else.
-    made_by_hand(&installed, "plain", &[("bin/evil", evil)]);
-    installed.run("restore plain HOME").succeeds();
-    assert_eq!(installed.path("bin/evil").metadata().expect("there").permissions().mode() & 0o7777, 0o755);
-}
-
-fn hex_of(bytes: &[u8]) -> String {
-    use sha2::{Digest, Sha256};
-    hex::encode(Sha256::digest(bytes))
-}
-
-#[test]
 fn a_name_that_is_no_text_is_told() {
     use std::os::unix::ffi::OsStrExt;
     let installed = Installed::new().with_own_data();
@@ -332,6 +153,60 @@ fn a_name_that_is_no_text_is_told() {
     let run = installed.run("backup HOME --to b.tar.zst").fails_with(4);
     run.says("repository/tenants cannot be read").says("is not UTF-8").says("rename what has a name that is not UTF-8");
     installed.run("backup HOME --to b.tar.zst --exclude repository/tenants").succeeds();
+    // Of what is left anyway nobody has to rename anything.
+    fs::rename(installed.path("repository/tenants").join(name), installed.path("repository/logs").join(name))
+        .expect("moved");
+    installed.run("state HOME").succeeds();
+    installed.run("backup HOME --to c.tar.zst").succeeds();
+    installed.run("backup HOME --to d.tar.zst --include repository/logs").fails_with(4).says("repository/logs cannot");
+    installed.run("migrate HOME --to-level 20 --backup e.tar.zst").succeeds();
+}
+
+#[test]
+fn data_that_is_not_mounted_is_not_no_data() {
+    let installed = Installed::new().with_own_data();
+    fs::remove_dir_all(installed.path("repository/tenants")).expect("there");
+    symlink("/mnt/nowhere", installed.path("repository/tenants")).expect("a link");
+    for command in ["backup HOME --to b.tar.zst", "migrate HOME --to-level 20 --backup b.tar.zst"] {
+        let run = installed.run(command).fails_with(4);
+        run.says("repository/tenants is a link to what is not there").says("--exclude repository/tenants");
+    }
+    installed.run("backup HOME --to b.tar.zst --exclude repository/tenants").succeeds();
+}
+
+#[test]
+fn a_database_in_use_is_in_no_backup() {
+    let installed = Installed::new().with_own_data();
+    installed.put("wso2carbon.pid", &std::process::id().to_string());
+    installed
+        .run("backup HOME --to b.tar.zst")
+        .fails_with(4)
+        .says("repository/database is in use by the server that runs");
+    // By another way.
+    let external = ["shared_db", "apim_db"].map(|name| format!("[database.{name}]\ntype = \"mysql\"\n")).concat();
+    installed.put(SETTINGS, &external);
+    for wish in ["repository", OWN[3].0] {
+        let run = installed.run(&format!("backup HOME --to b.tar.zst --include {wish}")).fails_with(4);
+        run.says("repository/database is in use by the server that runs");
+    }
+    installed.run("backup HOME --to a.tar.zst").succeeds();
+    installed.run("backup HOME --to b.tar.zst --include repository --exclude repository/database").succeeds();
+}
+
+#[test]
+fn a_database_that_is_not_named_is_where_it_came() {
+    let installed = Installed::new().with_own_data();
+    let names = |names: &[&str]| -> String {
+        names.iter().map(|name| format!("[database.{name}]\ntype = \"mysql\"\n")).collect()
+    };
+    installed.put(SETTINGS, &names(&["shared_db"]));
+    let why = reason(&installed, "repository/database", "");
+    assert!(
+        why.starts_with("repository/conf/deployment.toml does not name apim_db, so WSO2AM_DB.mv.db is in use"),
+        "{why}"
+    );
+    installed.put(SETTINGS, &names(&["shared_db", "apim_db"]));
+    assert!(reason(&installed, "repository/database", "").contains("external databases only (mysql, mysql)"));
 }
 
 #[test]
@@ -346,12 +221,15 @@ fn a_backup_is_where_it_is_safe() {
         .fails_with(4)
         .says("b.tar.zst is there already")
         .says("never overwritten");
-    installed.run("backup HOME --to c.tar.zst --include ../x").fails_with(4).says("../x is no folder of ");
-    installed.run("backup HOME --to c.tar.zst --exclude /etc").fails_with(4).says("it leads elsewhere");
+    for wish in ["--include ../x", "--exclude /etc", "--include=", "--include ."] {
+        installed.run(&format!("backup HOME --to c.tar.zst {wish}")).fails_with(2).says("expected a path ");
+    }
+    let run = installed.run("backup HOME --to c.tar.zst --include .hotfix-migration").fails_with(2);
+    run.says("that is hotfix's own");
     installed
         .run("backup HOME --to c.tar.zst --include repository/nothing")
         .fails_with(4)
-        .says("there is no such thing");
+        .says("there is no repository/nothing in ");
     let other = Installed::of("wso2mi", "4.2.0", |pack| pack);
     fs::copy(other.scenario.pack(), installed.scenario.path("packs/wso2mi-4.2.0.10.zip")).expect("copied");
     let run = installed.run("backup HOME --to c.tar.zst --pack packs/wso2mi-4.2.0.10.zip").fails_with(4);

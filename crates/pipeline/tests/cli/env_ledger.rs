@@ -21,7 +21,7 @@ fn eight_writers_at_once_lose_nothing() {
             let estate = &estate;
             scope.spawn(move || {
                 for n in 1..=3 {
-                    estate.env(&format!("fixed-in wso2am-4.1.0.10/hf-{writer} {}", 20 + n)).succeeds();
+                    estate.env(&format!("fixed-in wso2am-4.1.0.10/hf-{writer} {}", 20 + n)).succeeds_beside_others();
                 }
             });
         }
@@ -173,10 +173,10 @@ fn eight_promotions_and_writers_at_once_lose_nothing() {
     std::thread::scope(|scope| {
         for n in 1..=8 {
             let estate = &estate;
-            scope.spawn(move || estate.env(&format!("promote --from preprod --to live{n}")).succeeds());
+            scope.spawn(move || estate.env(&format!("promote --from preprod --to live{n}")).succeeds_beside_others());
             // These to one environment, all at once.
-            scope.spawn(move || estate.env("promote --from preprod --to prod").succeeds());
-            scope.spawn(move || estate.env(&format!("fixed-in wso2am-4.1.0.10/hf-{n} 20")).succeeds());
+            scope.spawn(move || estate.env("promote --from preprod --to prod").succeeds_beside_others());
+            scope.spawn(move || estate.env(&format!("fixed-in wso2am-4.1.0.10/hf-{n} 20")).succeeds_beside_others());
         }
     });
     let all = (1..=8).map(|n| format!("live{n}")).chain(["prod".to_owned()]);

@@ -74,21 +74,17 @@ fn killed_at_any_moment() {
 
 #[test]
 fn asked_to_stop_it_says_where_it_stands() {
-    for (signal, code) in [(Signal::INT, 130), (Signal::TERM, 143)] {
+    for (signal, code) in [(Signal::HUP, 129), (Signal::INT, 130), (Signal::TERM, 143)] {
         let installed = Installed::with_tool(|tool| tool.slow_ms = 300).with_hotfixes(2);
         let before = installed.scenario.calls().len();
         let child = installed.scenario.spawn(&words(&installed));
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while installed.scenario.calls().len() < before + 3 {
-            assert!(Instant::now() < deadline, "the tool was not called");
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        installed.wait_for_calls(before + 3);
         kill_process(Pid::from_raw(child.id().cast_signed()).expect("not 0"), signal).expect("it is there");
         let output = child.wait_with_output().expect("it ends");
         let said = String::from_utf8(output.stderr).expect("UTF-8");
         assert_eq!(output.status.code(), Some(code), "{said}");
         assert!(said.contains("error: revert-hotfixes: stopped by "), "{said}");
-        assert!(said.contains("so far: the backup is before.tar.zst, level 10, 1 of 2 hotfixes"), "{said}");
+        assert!(said.contains("/before.tar.zst, level 10, 1 of 2 hotfixes; the same command goes on"), "{said}");
         installed.scenario.run(&words(&installed)).succeeds();
         assert_eq!(installed.standing(), ("20".to_owned(), 0));
     }

@@ -34,7 +34,7 @@ pub(super) fn take_into(product: &Product, backup: &Path) -> Result<u64> {
     copy_tree(&product.home, backup).context("cannot back up the product")
 }
 
-/// Copies a folder with modes and links; returns the bytes copied.
+/// Copies a folder with modes and links, without pipes and the like; returns the bytes copied.
 pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<u64> {
     let mut bytes = 0;
     for entry in WalkDir::new(from) {
@@ -44,7 +44,7 @@ pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<u64> {
             fs::create_dir_all(&target)?;
         } else if entry.file_type().is_symlink() {
             symlink(fs::read_link(entry.path())?, &target)?;
-        } else {
+        } else if entry.file_type().is_file() {
             bytes += fs::copy(entry.path(), &target)?;
         }
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use update_tool_sim::samples::{sample_hotfixes, sample_updates};
-use update_tool_sim::{PackBuilder, ToolBehaviour, tool_file_name};
+use update_tool_sim::{PackBuilder, ToolBehaviour, change_behaviour, tool_file_name};
 use walkdir::WalkDir;
 
 use super::scenario::{PASSWORD, Run, Scenario, USERNAME};
@@ -18,6 +19,8 @@ pub struct Installed {
     pub home: String,
 }
 
+/// The user that others are in tests.
+const SOMEBODY: u32 = 12345;
 /// What every pack has there.
 pub const README: &str = "bin/README.txt";
 pub const SETTINGS: &str = "repository/conf/deployment.toml";
@@ -83,6 +86,39 @@ impl Installed {
 
     pub fn text(&self, inner: &str) -> String {
         fs::read_to_string(self.path(inner)).unwrap_or_else(|error| panic!("{inner}: {error}"))
+    }
+
+    /// With its update tool behaving otherwise from now on.
+    pub fn set_tool(&self, change: impl FnOnce(&mut ToolBehaviour)) {
+        change_behaviour(&self.path("bin").join(tool_file_name()), change);
+    }
+
+    /// The product, and all that is beside it, of another user, as whom `hotfix` is run from now on.
+    pub fn of_somebody_else(self) -> Self {
+        for entry in WalkDir::new(self.scenario.path("")).into_iter().filter_map(Result::ok) {
+            std::os::unix::fs::lchown(entry.path(), Some(SOMEBODY), Some(SOMEBODY)).expect("root may");
+        }
+        let user = format!("{SOMEBODY}");
+        let scenario = self.scenario.under(["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups"]);
+        Self { scenario, home: self.home }
+    }
+
+    /// Waits until the update tool was called so many times.
+    pub fn wait_for_calls(&self, count: usize) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while self.scenario.calls().len() < count {
+            assert!(Instant::now() < deadline, "the tool was not called");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Names of the backups beside the product.
+    pub fn backups(&self) -> Vec<String> {
+        let beside = fs::read_dir(self.scenario.path("servers")).expect("there").filter_map(Result::ok);
+        let names = beside.map(|entry| entry.file_name().into_string().expect("UTF-8"));
+        let mut backups: Vec<String> = names.filter(|name| name.ends_with(".tar.zst")).collect();
+        backups.sort();
+        backups
     }
 
     /// The update tool, run by the user as the vendor says.

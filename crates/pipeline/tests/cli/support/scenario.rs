@@ -207,9 +207,20 @@ impl Scenario {
     }
 
     pub fn spawn<S: AsRef<str>>(&self, arguments: &[S]) -> Child {
+        self.spawn_in("", arguments)
+    }
+
+    /// In a folder of the scenario.
+    pub fn run_in<S: AsRef<str>>(&self, folder: &str, arguments: &[S]) -> Run<'_> {
+        let before = self.snapshot();
+        let output = self.spawn_in(folder, arguments).wait_with_output().expect("it ends");
+        Run::new(self, output, before)
+    }
+
+    fn spawn_in<S: AsRef<str>>(&self, folder: &str, arguments: &[S]) -> Child {
         let mut words = self.under.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_hotfix")]);
         let mut command = Command::new(words.next().expect("one at least"));
-        command.args(words).args(arguments.iter().map(AsRef::as_ref)).current_dir(self.folder.path());
+        command.args(words).args(arguments.iter().map(AsRef::as_ref)).current_dir(self.path(folder));
         for key in ["UPDATE_TOOL_USERNAME", "UPDATE_TOOL_PASSWORD", "NO_COLOR"] {
             command.env_remove(key);
         }
@@ -291,6 +302,13 @@ impl<'a> Run<'a> {
             stderr: text(output.stderr),
             before,
         }
+    }
+
+    /// Beside others in the same scenario, whose processes and files are not its own.
+    #[track_caller]
+    pub fn succeeds_beside_others(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}", self.stderr);
+        self
     }
 
     #[track_caller]
