@@ -113,7 +113,7 @@ pub(super) async fn restore(cli: &Cli, args: &RestoreArgs) -> u8 {
 pub(super) async fn revert(cli: &Cli, args: &RevertArgs) -> u8 {
     let mut recorder = Recorder::new(Interrupt::listen().unwrap_or_default(), args.step_timeout);
     let wish = wish(&args.home, Target::Reverted, &args.backup);
-    let wish = Wish { only_newest: !args.all, allow_root: args.allow_root, ..wish };
+    let wish = Wish { only_newest: !args.all, allow_root: args.allow_root, dry_run: args.dry_run, ..wish };
     let planned = plan(wish, &args.backup, &mut recorder).await;
     let done = async {
         let planned = planned?;
@@ -151,7 +151,8 @@ async fn migrate_recorded(
     recorder: &mut Recorder,
 ) -> Result<u8, Failure> {
     let wish = wish(&args.home, args.to_level, &args.backup);
-    let wish = Wish { disk_check: !args.work.no_disk_check, allow_root: args.allow_root, ..wish };
+    let wish =
+        Wish { disk_check: !args.work.no_disk_check, allow_root: args.allow_root, dry_run: args.dry_run, ..wish };
     let planned = plan(wish, &args.backup, recorder).await?;
     let is_done = planned.is_done();
     if args.dry_run || is_done && !wants_image {
@@ -187,6 +188,7 @@ fn wish(home: &Path, target: Target, backup: &BackupChoice) -> Wish {
         wishes: backup.what.wishes(),
         disk_check: false,
         allow_root: false,
+        dry_run: false,
     }
 }
 

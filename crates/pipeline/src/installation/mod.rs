@@ -16,13 +16,19 @@ use std::fmt;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
+use rustix::io::{FdFlags, fcntl_setfd};
 use serde::{Deserialize, Serialize};
 
 use crate::pack::{CONFIG_JSON, PRODUCT_TXT, Records, printable, split_product};
 use crate::step::{Kind, Problem};
 
 pub use server::{PID_FILE, Server};
+
+/// How long others may still be at work.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// An unpacked product.
 #[derive(Debug, Clone)]
@@ -105,22 +111,32 @@ impl Installation {
         format!("{}-{}", self.product, self.version)
     }
 
-    /// Keeps others from working on it, as long as what is returned is not dropped.
+    /// Keeps others from working on it, as long as what is returned is not dropped, nor a process has ended that was started
+    /// meanwhile: where we are killed, the update tool goes on for a moment.
     ///
     /// # Errors
-    /// Where somebody does.
+    /// Where somebody does, and goes on with it.
     pub fn lock(&self) -> Result<File, Problem> {
         let home = self.home.display();
-        let failed = || Problem::new(format!("{home} cannot be locked"), "check its permissions");
-        let folder = File::open(&self.home).map_err(|error| failed().because(error))?;
-        match folder.try_lock() {
-            Ok(()) => Ok(folder),
-            Err(TryLockError::WouldBlock) => Err(Problem::new(
-                format!("another hotfix is at work on {home}"),
-                "wait until it has ended, and look with 'hotfix state'",
-            )),
-            Err(TryLockError::Error(error)) => Err(failed().because(error)),
+        let failed =
+            |error: io::Error| Problem::new(format!("{home} cannot be locked"), "check its permissions").because(error);
+        let folder = File::open(&self.home).map_err(failed)?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match folder.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(PATIENCE / 50),
+                Err(TryLockError::WouldBlock) => {
+                    return Err(Problem::new(
+                        format!("another hotfix, or an update tool that one has started, is at work on {home}"),
+                        "wait until it has ended, and look with 'hotfix state'",
+                    ));
+                }
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
+            }
         }
+        fcntl_setfd(&folder, FdFlags::empty()).map_err(|error| failed(error.into()))?;
+        Ok(folder)
     }
 
     /// The server that runs from it.

@@ -8,7 +8,6 @@ mod plan;
 mod snapshot;
 
 use std::fmt;
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -67,7 +66,7 @@ impl Migration {
         hand_over: ToolCredentials,
         recorder: &mut Recorder,
     ) -> Result<Migrated, Failure> {
-        let _lock = recorder.check(Step::ValidateInputs, || self.lock())?;
+        let _lock = self.lock.clone();
         self.warn();
         let home = Arc::new(ProductHome::Folder(self.installation.home.clone()));
         let account = Account { credentials, hand_over };
@@ -83,18 +82,6 @@ impl Migration {
                 Err(Failure { step, problem: problem.with_hint(hint) })
             }
         }
-    }
-
-    /// Held as long as it is not dropped; what was planned must still be so.
-    fn lock(&self) -> Result<File, Problem> {
-        let lock = self.installation.lock()?;
-        let is_so =
-            self.installation.standing()? == self.standing && Journal::find(&self.installation)? == self.journal;
-        if is_so {
-            return Ok(lock);
-        }
-        let what = format!("another hotfix has been at work on {} meanwhile", self.installation.home.display());
-        Err(Problem::new(what, "run the same command again"))
     }
 
     /// Of what would be a surprise afterwards.

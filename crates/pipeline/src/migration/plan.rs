@@ -1,9 +1,10 @@
 //! What a migration would do: made by reading, never by writing.
 
 use std::fmt;
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytesize::ByteSize;
 use jiff::Timestamp;
@@ -44,6 +45,8 @@ pub struct Wish {
     pub disk_check: bool,
     /// Whether root may work on somebody else's product.
     pub allow_root: bool,
+    /// Whether it is only to be shown.
+    pub dry_run: bool,
 }
 
 /// What is to become of the user's data.
@@ -76,6 +79,8 @@ pub struct Migration {
     pub journal: Option<Journal>,
     /// What is to become of the user's data.
     pub backup: BackupWish,
+    /// Keeps others away until all is done; none where it is only to be shown.
+    pub(super) lock: Option<Arc<File>>,
 }
 
 impl Migration {
@@ -85,6 +90,7 @@ impl Migration {
     /// Where a server runs, the level is behind, another migration is not finished, or something cannot be read.
     pub fn plan(wish: Wish, host: Host, pack: Option<&ProductPack>) -> Result<Self, Problem> {
         let installation = Installation::open(&wish.home)?;
+        let lock = (!wish.dry_run).then(|| installation.lock()).transpose()?;
         installation.must_be_stopped()?;
         let standing = installation.standing()?;
         let journal = Journal::find(&installation)?;
@@ -109,7 +115,7 @@ impl Migration {
         let is_there = is_there(standing, wish.target) && standing.hotfixes <= down_to;
         let target = wish.target;
         let backup = backup(wish, (&installation, standing), journal.as_ref(), is_there, pack)?;
-        Ok(Self { installation, standing, host, target, down_to, journal, backup })
+        Ok(Self { installation, standing, host, target, down_to, journal, backup, lock: lock.map(Arc::new) })
     }
 
     /// Whether it is where it is to be.

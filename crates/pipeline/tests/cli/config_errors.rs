@@ -114,7 +114,14 @@ fn an_unknown_key_is_told_the_nearest() {
     unknown("wobbly-thing = 1", "hotfix.toml:1:1: unknown key 'wobbly-thing'", nothing_like_it);
     unknown("\"\\u001b[2J\" = 1", "hotfix.toml:1:1: unknown key '\\u{1b}[2J'", nothing_like_it);
     unknown("[apply]\ntag = 'x'", "hotfix.toml:1:2: unknown key 'apply'", nothing_like_it);
-    unknown("pack = 'x'", "hotfix.toml:1:1: unknown key 'pack'", "give PACK on the command line: it is no option");
+    let of_the_moment = "give --no-backup on the command line: it is said each time, and is no setting";
+    unknown("no-backup = 'x'", "hotfix.toml:1:1: unknown key 'no-backup'", of_the_moment);
+    // An argument of one command, an option of another.
+    unknown(
+        "hotfix = 'x'",
+        "hotfix.toml:1:1: unknown key 'hotfix'",
+        "give HOTFIX on the command line: it is no option",
+    );
     unknown(
         "hotfix-dir = 'x'",
         "hotfix.toml:1:1: unknown key 'hotfix-dir'",
@@ -176,6 +183,15 @@ fn a_variable_that_is_nearly_ours_is_warned_of() {
     run.says("HOTFIX_TAGS is not read: did you mean HOTFIX_TAG?").does_not_say("HOTFIX_REPORTS");
     let scenario =
         Scenario::new().env("HOTFIX_TESTS_REQUIRE_ENGINE", "1").env("HOTFIX_CI", "1").env("HOTFIX_VERSION", "1");
+    scenario.plan().does_not_say("HOTFIX_");
+}
+
+#[test]
+fn a_variable_for_what_is_said_each_time_is_warned_of() {
+    let scenario = Scenario::new().env("HOTFIX_NO_BACKUP", "a good reason");
+    let run = scenario.run(&["migrate", "nowhere", "--to-level", "20"]).fails_with(4);
+    run.says("HOTFIX_NO_BACKUP is not read: give --no-backup on the command line");
+    // Others may have it for their own.
     scenario.plan().does_not_say("HOTFIX_");
 }
 

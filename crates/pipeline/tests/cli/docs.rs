@@ -32,12 +32,16 @@ fn pages() -> Vec<String> {
     pages.map(|name| format!("docs/{name}")).chain(["README.md".to_owned()]).collect()
 }
 
-/// The help of every command; of those that have to do with environments, only what can be set elsewhere too.
+/// The help of every command; of those that have to do with environments and servers, only what can be set elsewhere too: what
+/// is below the first heading of their own.
 pub fn help_of_settings() -> String {
-    let of_environments = environments_help();
-    let settings = of_environments.iter().filter_map(|help| help.split_once("\nEnvironments:\n")).map(|(_, rest)| rest);
+    let headings = ["\nEnvironments:\n", "\nCredentials of the update tool:\n"];
+    let help_of_others = environments_help().into_iter().chain(["revert", "migrate"].map(help));
+    let settings: Vec<String> = help_of_others
+        .filter_map(|help| headings.iter().find_map(|heading| Some(help.split_once(heading)?.1.to_owned())))
+        .collect();
     let commands = ["apply", "plan", "inspect", "cache list", "cache prune"];
-    commands.iter().map(|command| help(command)).chain(settings.map(str::to_owned)).collect()
+    commands.iter().map(|command| help(command)).chain(settings).collect()
 }
 
 fn all_help() -> String {

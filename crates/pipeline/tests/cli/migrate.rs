@@ -327,7 +327,10 @@ fn one_at_a_time() {
     let installed = server();
     let lock = fs::File::open(installed.path("")).expect("there");
     lock.lock().expect("nobody else has it");
-    installed.run(MIGRATE).fails_with(4).says("error: validate-inputs: another hotfix is at work on ");
+    installed
+        .run(MIGRATE)
+        .fails_with(4)
+        .says("error: validate-inputs: another hotfix, or an update tool that one has started, is at work on ");
     drop(lock);
     installed.run(MIGRATE).succeeds();
 }

@@ -305,7 +305,10 @@ fn nobody_else_is_at_work() {
     let lock = File::open(installed.path("")).expect("there");
     lock.lock().expect("nobody else has it");
     for command in ["restore b.tar.zst HOME", "backup HOME --to c.tar.zst"] {
-        installed.run(command).fails_with(4).says("another hotfix is at work on ");
+        installed
+            .run(command)
+            .fails_with(4)
+            .says("another hotfix, or an update tool that one has started, is at work on ");
     }
     installed.run("restore b.tar.zst HOME --dry-run").succeeds();
 }

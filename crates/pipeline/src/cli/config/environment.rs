@@ -49,7 +49,7 @@ impl Environment {
         settings
     }
 
-    /// Warnings about variables that nobody reads and that look like one of ours.
+    /// Warnings about variables that nobody reads and that are, or look like, one of ours.
     pub(super) fn mistyped(&self, options: &Options) -> Vec<String> {
         let known = || options.names().into_iter().chain(["config"]).map(variable);
         let ours = self.0.keys().filter(|name| name.starts_with(PREFIX) && !known().any(|known| known == **name));
@@ -59,8 +59,14 @@ impl Environment {
                 *far <= 2 && far * 3 <= known.len() - PREFIX.len()
             })
         };
-        ours.filter_map(|name| meant(name).map(|(_, known)| format!("{name} is not read: did you mean {known}?")))
-            .collect()
+        let warning = |name: &String| {
+            let option = name[PREFIX.len()..].to_lowercase().replace('_', "-");
+            if options.is_of_this_moment(&option) {
+                return Some(format!("{name} is not read: give --{option} on the command line"));
+            }
+            meant(name).map(|(_, known)| format!("{name} is not read: did you mean {known}?"))
+        };
+        ours.filter_map(warning).collect()
     }
 }
 

@@ -64,6 +64,16 @@ impl Options {
         self.commands.iter().flat_map(Definition::settings).map(|(name, _)| name).collect()
     }
 
+    /// Whether it is an option that is said each time, on the command line, and no setting: of any command.
+    pub(super) fn is_of_the_moment(&self, name: &str) -> bool {
+        !self.names().contains(name) && self.commands.iter().any(|definition| definition.has(name))
+    }
+
+    /// The same, of the command of this run.
+    pub(super) fn is_of_this_moment(&self, name: &str) -> bool {
+        self.is_of_the_moment(name) && self.commands.first().is_some_and(|definition| definition.has(name))
+    }
+
     /// Whether the command of this run has the option.
     pub(super) fn apply_here(&self, name: &str) -> bool {
         self.commands.first().is_some_and(|definition| definition.option(name).is_some())
@@ -150,6 +160,10 @@ impl Options {
 impl Definition {
     fn settings(&self) -> impl Iterator<Item = (&str, &Arg)> {
         self.strict.get_arguments().filter_map(|arg| Some((setting_name(&self.path, arg)?, arg)))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        !NO_SETTINGS.contains(&name) && self.strict.get_arguments().any(|arg| arg.get_long() == Some(name))
     }
 
     fn option(&self, name: &str) -> Option<&Arg> {

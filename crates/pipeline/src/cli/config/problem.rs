@@ -16,6 +16,9 @@ pub(super) fn unknown(options: &Options, place: &str, name: &str) -> Problem {
     }
     let hint = match (options.positional(name), options.nearest(name)) {
         _ if name == "config" => "give it as --config or HOTFIX_CONFIG: a file cannot name another one".to_owned(),
+        _ if options.is_of_the_moment(name) => {
+            format!("give --{name} on the command line: it is said each time, and is no setting")
+        }
         (Some(positional), _) => format!("give {positional} on the command line: it is no option"),
         (None, Some(nearest)) => format!("did you mean '{nearest}'?"),
         (None, None) => "keys are the long names of options: see 'hotfix apply --help'".to_owned(),

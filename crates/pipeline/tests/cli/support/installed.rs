@@ -126,7 +126,13 @@ impl Installed {
         let mut command = Command::new(self.path("bin").join(tool_file_name()));
         command.args(arguments).current_dir(self.path("bin")).env("HOME", self.scenario.path("home"));
         command.env("UPDATE_TOOL_USERNAME", USERNAME).env("UPDATE_TOOL_PASSWORD", PASSWORD);
-        let output = command.output().expect("it starts");
+        let output = loop {
+            match command.output() {
+                // A process that another test has just started still has the file open, as it was written, for a moment.
+                Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => continue,
+                output => break output.expect("it starts"),
+            }
+        };
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 
