@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use crate::pack::{CONFIG_JSON, PRODUCT_TXT, Records, printable, split_product};
 use crate::step::{Kind, Problem};
@@ -132,7 +133,11 @@ impl Installation {
                         "wait until it has ended, and look with 'hotfix state'",
                     ));
                 }
-                Err(TryLockError::Error(error)) => return Err(failed(error)),
+                // Not every file system of a network can.
+                Err(TryLockError::Error(error)) => {
+                    warn!("{home} cannot be locked ({error}): see to it that nobody else works on it");
+                    break;
+                }
             }
         }
         fcntl_setfd(&folder, FdFlags::empty()).map_err(|error| failed(error.into()))?;

@@ -73,31 +73,10 @@ impl RestorePlan {
     /// # Errors
     /// Where the backup is of another product, has nothing of what is asked for, or a folder stands where it has a file.
     pub fn new(backup: &Backup, installation: &Installation, only: &[String], force: bool) -> Result<Self, Problem> {
-        let manifest = &backup.manifest;
-        if (&manifest.product, &manifest.version) != (&installation.product, &installation.version) {
-            return Err(Problem::new(
-                format!(
-                    "{} is of {}-{}, and {} is {}",
-                    backup.path.display(),
-                    printable(&manifest.product),
-                    printable(&manifest.version),
-                    installation.home.display(),
-                    installation.name()
-                ),
-                "give the backup of this product; data of another version needs the vendor's migration",
-            ));
-        }
+        check_product(backup, installation)?;
         let only: Vec<&Path> = only.iter().map(Path::new).collect();
-        if let Some(wish) =
-            only.iter().find(|wish| !manifest.entries.iter().any(|entry| Path::new(&entry.path).starts_with(wish)))
-        {
-            let folders: Vec<&str> =
-                manifest.folders.iter().filter(|folder| folder.taken).map(|folder| folder.folder.as_str()).collect();
-            return Err(Problem::new(
-                format!("{} has nothing of {}", backup.path.display(), printable(&wish.to_string_lossy())),
-                format!("it holds {}", folders.join(", ")),
-            ));
-        }
+        check_only(backup, &only)?;
+        let manifest = &backup.manifest;
         let home = &installation.home;
         let is_wanted = |path: &str| only.is_empty() || only.iter().any(|wish| Path::new(path).starts_with(wish));
         // What is to be put into a folder that is not there needs it, as it was.
@@ -143,20 +122,19 @@ impl RestorePlan {
                 return Err(Problem::new("the restore was stopped", so_far(done)));
             }
             let Some(action) = wanted.get(entry.path.as_str()) else { return Ok(()) };
+            if entry.kind == Kind::Directory {
+                folders.push((entry.clone(), *action));
+            }
             let path = self.home.join(&entry.path);
             let put = match (&entry.kind, action) {
-                // Last: files are to be put into them, which changes their time.
-                (Kind::Directory, _) => {
-                    folders.push((entry.clone(), *action));
-                    put(&self.home, entry, content)
-                }
-                (_, Action::Permissions) => settle_owner_and_mode(&path, entry),
+                (Kind::File { .. } | Kind::Link { .. }, Action::Permissions) => settle_owner_and_mode(&path, entry),
                 _ => put(&self.home, entry, content).inspect_err(|_| clean(&path)),
             };
             put.map_err(|error| failed(entry, done, error))?;
             done += usize::from(entry.kind != Kind::Directory);
             Ok(())
         })?;
+        // Last: what is put into them changes their time, and may be in the way of more.
         for (folder, action) in folders.iter().rev() {
             let path = self.home.join(&folder.path);
             let settled = match action {
@@ -169,6 +147,36 @@ impl RestorePlan {
         self.done = true;
         Ok(self)
     }
+}
+
+fn check_product(backup: &Backup, installation: &Installation) -> Result<(), Problem> {
+    let manifest = &backup.manifest;
+    if (&manifest.product, &manifest.version) == (&installation.product, &installation.version) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        format!(
+            "{} is of {}-{}, and {} is {}",
+            backup.path.display(),
+            printable(&manifest.product),
+            printable(&manifest.version),
+            installation.home.display(),
+            installation.name()
+        ),
+        "give the backup of this product; data of another version needs the vendor's migration",
+    ))
+}
+
+fn check_only(backup: &Backup, only: &[&Path]) -> Result<(), Problem> {
+    let Backup { path, manifest } = backup;
+    let is_in = |wish: &&&Path| manifest.entries.iter().any(|entry| Path::new(&entry.path).starts_with(wish));
+    let Some(missing) = only.iter().find(|wish| !is_in(wish)) else { return Ok(()) };
+    let taken = manifest.folders.iter().filter(|folder| folder.taken);
+    let taken: Vec<String> = taken.map(|folder| printable(&folder.folder)).collect();
+    Err(Problem::new(
+        format!("{} has nothing of {}", path.display(), printable(&missing.to_string_lossy())),
+        format!("it holds {}", taken.join(", ")),
+    ))
 }
 
 /// Whether the folders above `path` are folders of the product. Users have some of those with data elsewhere, behind a link; what is

@@ -89,3 +89,17 @@ fn asked_to_stop_it_says_where_it_stands() {
         assert_eq!(installed.standing(), ("20".to_owned(), 0));
     }
 }
+
+#[test]
+fn under_nohup_it_goes_on() {
+    let installed = Installed::with_tool(|tool| tool.slow_ms = 100).with_hotfixes(1);
+    let scenario = installed.scenario.under(["sh", "-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    let installed = Installed { scenario, home: installed.home };
+    let before = installed.scenario.calls().len();
+    let child = installed.scenario.spawn(&words(&installed));
+    installed.wait_for_calls(before + 1);
+    kill_process(Pid::from_raw(child.id().cast_signed()).expect("not 0"), Signal::HUP).expect("it is there");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(installed.standing(), ("20".to_owned(), 0));
+}
