@@ -1,5 +1,6 @@
 //! A migration that is killed at any moment: the same command again ends right, and nothing of the user's is lost.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -32,10 +33,10 @@ fn is_migrated(installed: &Installed, moment: u32) {
     assert!(installed.text(SETTINGS).contains("10.0.0.7"), "{moment}");
 }
 
-/// Evenly over a bit more than a whole run, and a moment off.
+/// At random, somewhere in each of as many equal parts of a bit more than a whole run.
 fn moment(number: u32, whole: Duration) -> Duration {
-    let off = f64::from(number * 7919 % 100) / 100.0;
-    whole.mul_f64((f64::from(number) + off) * 1.1 / f64::from(MOMENTS))
+    let random = RandomState::new().hash_one(number) % 1000;
+    whole.mul_f64((f64::from(number) + random as f64 / 1000.0) * 1.1 / f64::from(MOMENTS))
 }
 
 #[test]
@@ -50,16 +51,17 @@ fn killed_at_any_moment() {
     for number in 0..MOMENTS {
         let installed = server();
         let mut child = installed.scenario.spawn(&words(&installed));
-        std::thread::sleep(moment(number, time));
+        let moment = moment(number, time);
+        std::thread::sleep(moment);
         child.kill().expect("it was started");
         let ended = child.wait_with_output().expect("it ends").status;
         cut_short += u32::from(!ended.success());
         let again = installed.scenario.run(&words(&installed));
-        assert_eq!(again.code, Some(0), "{number}: {}", again.stderr);
+        assert_eq!(again.code, Some(0), "{number}, {moment:?} of {time:?}: {}", again.stderr);
         let mut files = installed.files();
         // The update tool's own half-written file, where it was killed as well.
         files.retain(|path, _| !path.ends_with(".update-tool.new"));
-        assert_eq!(files, expected, "{number}");
+        assert_eq!(files, expected, "{number}, {moment:?} of {time:?}");
         let beside = std::fs::read_dir(installed.scenario.path("")).expect("there").filter_map(Result::ok);
         let left: Vec<_> =
             beside.map(|entry| entry.file_name()).filter(|name| name.to_string_lossy().starts_with(".h")).collect();
