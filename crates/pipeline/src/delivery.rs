@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::cache::{Cache, file_sha256};
-use crate::engine_problem::{base_problem, engine_problem};
+use crate::engine_problem::{base_problem, damaged_content, engine_problem};
 use crate::plan::{BasePlan, Plan};
 use crate::registry_hint::hint;
 use crate::request::Output;
@@ -100,7 +100,8 @@ impl Destination {
         match self {
             Self::Engine(engine) => {
                 let guard = TagGuard::note(engine, tags).await?;
-                let built = load::load(engine, image, cancel).await.map_err(engine_problem)?;
+                let built = load::load(engine, image, cancel).await;
+                let built = built.map_err(|error| damaged_content(error).unwrap_or_else(engine_problem))?;
                 if let Err(problem) = check() {
                     guard.undo(&built).await;
                     return Err(problem);
@@ -111,13 +112,11 @@ impl Destination {
             Self::Layout(folder) => {
                 let digest_of_blob = digest_of_blob(cache.cloned());
                 let written = oci_layout::write(folder, image, tags, digest_of_blob, cancel).await;
-                let (built, guard) = written.map_err(|error| {
-                    Problem::new(
-                        format!("the image could not be written to {}", folder.display()),
-                        "check the disk and the permissions of the folder",
-                    )
-                    .because(error)
-                })?;
+                let failed = |error| {
+                    let what = format!("the image could not be written to {}", folder.display());
+                    Problem::new(what, "check the disk and the permissions of the folder").because(error)
+                };
+                let (built, guard) = written.map_err(|error| damaged_content(error).unwrap_or_else(failed))?;
                 check()?;
                 Ok((built, guard.into()))
             }

@@ -3,7 +3,7 @@
 use hotfix_docker::Error;
 
 use crate::plan::BasePlan;
-use crate::step::Problem;
+use crate::step::{Kind, Problem};
 
 const UNREACHABLE: &str = "the Docker engine cannot be reached";
 
@@ -41,6 +41,21 @@ pub(crate) fn engine_problem(error: Error) -> Problem {
         _ => ("the Docker engine failed", "see what it said; docker info and its log tell more"),
     };
     Problem::new(message, hint).because(error)
+}
+
+/// Where what an image is made of is damaged, neither the engine nor the disk is to blame.
+///
+/// # Errors
+/// Any other error, as it is.
+pub(crate) fn damaged_content(error: Error) -> Result<Problem, Error> {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    match error {
+        Error::Layer(cause) if matches!(cause.kind(), InvalidData | InvalidInput | UnexpectedEof) => {
+            let what = "a file of the product cannot be unpacked";
+            Ok(Problem::new(what, "download the pack again: it is damaged").because(cause).of_kind(Kind::Unfit))
+        }
+        other => Err(other),
+    }
 }
 
 /// Why `base`, which the user knows as `called`, cannot be had; `hint` is for what has nothing to do with its platform.

@@ -2,12 +2,12 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Serialize;
 use tracing::warn;
-use zip::ZipArchive;
 
-use crate::pack::{PackName, Product, entry_time, printable};
+use crate::pack::{PackName, Product, entry_time, open_zip, printable};
 use crate::step::Problem;
 
 const MANIFEST: &str = "hotfix.json";
@@ -193,10 +193,10 @@ fn check_product(stem: &str, product: &Product) -> Result<(), String> {
 fn read_zip(path: &Path, shown: &str) -> Result<(u64, u64), Problem> {
     let unreadable =
         |error: std::io::Error| Problem::new(format!("{shown} cannot be read"), "check its permissions").because(error);
-    let file = File::open(path).map_err(unreadable)?;
+    let file = Arc::new(File::open(path).map_err(unreadable)?);
     let bytes = file.metadata().map_err(unreadable)?.len();
-    let archive = ZipArchive::new(file).map_err(|error| {
-        Problem::new(format!("{shown} is not a zip, or is cut short"), "download the hotfix again").because(error)
+    let archive = open_zip(&file).map_err(|error| {
+        Problem::new(format!("{shown} is no zip, or is damaged"), "download the hotfix again").because(error)
     })?;
     let mut is_hotfix = false;
     let mut newest = 0;

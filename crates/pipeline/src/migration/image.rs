@@ -16,10 +16,10 @@ use crate::credentials::Credentials;
 use crate::host::UPDATE_TOOLS;
 use crate::installation::{Installation, PID_FILE};
 use crate::leaks::Secrets;
-use crate::pack::{CONFIG_JSON, LOGS, PRODUCT_TXT, printable, safe_name, stays_inside};
+use crate::pack::{CONFIG_JSON, LOGS, PRODUCT_TXT, leads_out, printable, safe_name};
 use crate::scrub::{Private, scrub, tokens_in};
 use crate::step::Problem;
-use crate::tree::{BIN, Kind, Node, scan_all};
+use crate::tree::{BIN, Kind, Node, Tree, scan_all};
 use crate::update_tool::SETUP_SCRIPT;
 
 /// Of the server itself.
@@ -121,7 +121,7 @@ fn each(
         if cancel.is_cancelled() {
             return Err(Problem::new("stopped while the product was read for an image", "run the same command again"));
         }
-        check_name(inner, node)?;
+        check_name(inner, node, &tree)?;
         check(home, inner, node, &secrets)?;
         take(inner, node)?;
     }
@@ -147,15 +147,19 @@ fn private(installation: &Installation, credentials: &Credentials) -> Private {
 }
 
 /// What no pack has, no image of one can have.
-fn check_name(path: &str, node: &Node) -> Result<(), Problem> {
+fn check_name(path: &str, node: &Node, tree: &Tree) -> Result<(), Problem> {
     safe_name(path.as_bytes()).map_err(|reason| {
         Problem::new(
             format!("{} cannot be in an image: its name {reason}", printable(path)),
             "rename it, or move it away",
         )
     })?;
+    let link_at = |path: &str| match &tree.get(path)?.kind {
+        Kind::Symlink(target) => Some(target.as_str()),
+        _ => None,
+    };
     match &node.kind {
-        Kind::Symlink(target) if !stays_inside(path, target) => Err(Problem::new(
+        Kind::Symlink(target) if leads_out(path, target, link_at) => Err(Problem::new(
             format!("{} cannot be in an image: it leads out of the product, to {}", printable(path), printable(target)),
             "put what it leads to into its place, or mount that where the image runs",
         )),

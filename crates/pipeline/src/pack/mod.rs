@@ -1,31 +1,33 @@
 //! The product pack: a zip of one product, read as far as its directory until it is unpacked.
 
+mod archive;
 mod directory;
 mod extract;
+mod links;
 mod name;
 mod reader;
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::Value;
-use zip::ZipArchive;
 
 use crate::cache::{FileState, sha256_of};
 use crate::step::Problem;
 
 pub use hotfix_environments::printable::printable;
 
-pub(crate) use directory::stays_inside;
+pub(crate) use archive::open as open_zip;
 pub use directory::{Node, NodeKind, ancestors, entry_time};
 pub(crate) use extract::{settle_folders, settle_path};
+pub(crate) use links::leads_out;
 pub use name::PackName;
 pub(crate) use name::{safe_name, split_product};
-use reader::{Entries, Place};
+use reader::Entries;
 
 /// Where the product says what it is. Missing or altered, the update tool does not know the product.
 pub const PRODUCT_TXT: &str = "updates/product.txt";
@@ -107,9 +109,9 @@ impl ProductPack {
         let metadata = file.metadata().map_err(|error| unreadable(path).because(error))?;
         let (bytes, state) = (metadata.len(), FileState::of(&metadata));
         let file = Arc::new(file);
-        let mut archive = ZipArchive::new(BufReader::new(Place::new(Arc::clone(&file)))).map_err(|error| {
+        let mut archive = open_zip(&file).map_err(|error| {
             let hint = "download the pack again, and compare its size and checksum with the vendor's";
-            Problem::new(format!("{} is not a zip, or is cut short", path.display()), hint).because(error)
+            Problem::new(format!("{} is no zip, or is damaged", path.display()), hint).because(error)
         })?;
         let (folder, nodes) = directory::read(path, &mut archive, max_unpacked_size)?;
         let mut pack = Self {

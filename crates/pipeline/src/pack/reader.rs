@@ -43,7 +43,7 @@ impl Entries {
 
 /// A place in a file that others read too.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     file: Arc<File>,
     at: u64,
 }

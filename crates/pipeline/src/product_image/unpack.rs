@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::ProductImage;
 use crate::checksums::{HashWriter, Sha256Digest};
 use crate::pack::{
-    CONFIG_JSON, LOGS, Node, NodeKind, ancestors, printable, safe_name, settle_folders, settle_path, stays_inside,
+    CONFIG_JSON, LOGS, Node, NodeKind, ancestors, leads_out, printable, safe_name, settle_folders, settle_path,
 };
 use crate::pristine::Pristine;
 use crate::step::Problem;
@@ -130,17 +130,28 @@ impl Unpack {
         match kind {
             Kind::Directory if self.nodes.contains_key(path) => Ok(NodeKind::Directory),
             Kind::Directory => fs::create_dir(target).map(|()| NodeKind::Directory),
-            Kind::Symlink(to) if stays_inside(path, &to) => {
+            Kind::Symlink(to) => {
+                self.check_link(path, &to)?;
                 symlink(&to, target)?;
                 Ok(NodeKind::Symlink { target: to })
             }
-            Kind::Symlink(to) => Err(refused(&format!("is a link that leaves the product, to '{}'", printable(&to)))),
             Kind::File(size, content) => self.write(&target, size, content),
             Kind::HardLink(to) => match self.nodes.get(&to).map(|node| node.kind.clone()) {
                 Some(NodeKind::File { size, .. }) => self.write(&target, size, &mut File::open(self.home.join(&to))?),
                 _ => Err(refused(&format!("is a hard link to {}, which is no file", printable(&to)))),
             },
             Kind::Other => Err(refused("is neither a file nor a folder nor a link")),
+        }
+    }
+
+    fn check_link(&self, path: &str, to: &str) -> io::Result<()> {
+        let link_at = |path: &str| match &self.nodes.get(path)?.kind {
+            NodeKind::Symlink { target } => Some(target.as_str()),
+            _ => None,
+        };
+        match leads_out(path, to, link_at) {
+            false => Ok(()),
+            true => Err(refused(&format!("is a link that leaves the product, to '{}'", printable(to)))),
         }
     }
 
@@ -182,6 +193,12 @@ impl Unpack {
     }
 
     fn finish(self) -> io::Result<Pristine> {
+        // A link that came later can lead one that came before it elsewhere.
+        for (path, node) in &self.nodes {
+            if let NodeKind::Symlink { target } = &node.kind {
+                self.check_link(path, target).map_err(|error| refused(&format!("{} {error}", printable(path))))?;
+            }
+        }
         settle_folders(&self.home, &self.nodes)?;
         let config = match self.nodes.contains_key(CONFIG_JSON) {
             true => Some(fs::read(self.home.join(CONFIG_JSON))?),

@@ -26,6 +26,7 @@ mod env_propagate;
 mod env_story;
 mod from_image;
 mod full_size;
+mod hostile_zips;
 mod inputs;
 mod inspect;
 mod interrupt;

@@ -58,7 +58,7 @@ fn zips_that_are_no_hotfixes() {
     let scenario = numbered(&[1]).with_hotfix(2, HotfixBuilder::without_hotfix_json);
     scenario.apply().fails(5, "validate-sequence").says("hf-2.zip is no hotfix: there is no hotfix.json in it");
     let scenario = numbered(&[1]).with_file("hotfixes/wso2am-4.1.0.10-hf-2.zip", "text");
-    scenario.apply().fails(5, "validate-sequence").says("hf-2.zip is not a zip, or is cut short");
+    scenario.apply().fails(5, "validate-sequence").says("hf-2.zip is no zip, or is damaged");
     let scenario = numbered(&[1]).with_hotfix(2, |hotfix| hotfix.name("wso2am-4.1.0.10-patch.zip"));
     scenario
         .apply()

@@ -8,6 +8,7 @@ pub mod installed;
 pub mod layout;
 pub mod podman;
 pub mod proxy;
+pub mod raw_zip;
 pub mod recipe;
 pub mod registry;
 pub mod scenario;
