@@ -1,21 +1,28 @@
 //! Undoing what was written to a layout.
 
-use std::fs;
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use tempfile::NamedTempFile;
+use tokio_util::sync::CancellationToken;
 
 use super::INDEX;
 use crate::{Error, Result};
 
-/// What was written to a layout; undone on drop unless kept.
+/// How often it is looked whether another one has done its work.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// What was written to a layout; undone on drop unless kept. Until then nobody else of us writes there.
 #[derive(Debug, Default)]
 pub struct LayoutGuard {
     files: Vec<PathBuf>,
     folders: Vec<PathBuf>,
     index: Option<ReplacedIndex>,
+    lock: Option<File>,
 }
 
 /// An index and what was there before it.
@@ -27,12 +34,41 @@ struct ReplacedIndex {
 }
 
 impl LayoutGuard {
+    /// Waits until nobody else of us writes to the layout in `directory`, which is made where it is missing.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`] when `cancel` was; what the file system says.
+    pub(super) fn begin(directory: &Path, cancel: &CancellationToken) -> Result<Self> {
+        let mut guard = Self::default();
+        loop {
+            guard.create_dirs(directory)?;
+            let lock = File::open(directory).map_err(Error::io("open the folder", directory))?;
+            while is_locked(&lock) {
+                if cancel.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                thread::sleep(PATIENCE);
+            }
+            // Whoever had it may have undone all, the folder included.
+            let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+            let locked = lock.metadata().map(place).map_err(Error::io("open the folder", directory))?;
+            if fs::metadata(directory).is_ok_and(|metadata| place(metadata) == locked) {
+                guard.lock = Some(lock);
+                return Ok(guard);
+            }
+        }
+    }
+
     pub(super) fn create_dirs(&mut self, folder: &Path) -> Result<()> {
         let missing: Vec<&Path> =
             folder.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
         for path in missing.into_iter().rev() {
-            fs::create_dir(path).map_err(Error::io("make the folder", path))?;
-            self.folders.push(path.to_owned());
+            match fs::create_dir(path) {
+                Ok(()) => self.folders.push(path.to_owned()),
+                // By another one, in this moment.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+                Err(error) => return Err(Error::io("make the folder", path)(error)),
+            }
         }
         Ok(())
     }
@@ -70,6 +106,11 @@ impl LayoutGuard {
         self.folders.clear();
         self.index = None;
     }
+}
+
+/// Whether another one has `folder`; else it is ours now. Where the file system knows no locks, nobody has.
+pub(super) fn is_locked(folder: &File) -> bool {
+    matches!(folder.try_lock(), Err(TryLockError::WouldBlock))
 }
 
 impl Drop for LayoutGuard {

@@ -10,7 +10,7 @@ use serde_json::json;
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 
-use super::guard::LayoutGuard;
+use super::guard::{LayoutGuard, is_locked};
 use super::read::read_index;
 use super::{
     CONFIG_TYPE, Descriptor, GZIP_LAYER_TYPE, INDEX, INDEX_TYPE, Index, LAYER_TYPE, LAYOUT_FILE, LAYOUT_VERSION,
@@ -25,11 +25,19 @@ use crate::layer::{Blob, KnownLayer, Layer, LayerId};
 use crate::reference::ImageRef;
 use crate::{Error, Result};
 
-/// Whether an image can be written to `directory`: it is not there, empty, or a layout already.
+/// Whether an image can be written to `directory`: it is not there, empty, or a layout already or in a moment.
 ///
 /// # Errors
 /// [`Error::Layout`] where it is something else.
 pub fn check_target(directory: &Path) -> Result<()> {
+    match check_layout(directory) {
+        // One that another one of us is making.
+        Err(Error::Layout { .. }) if fs::File::open(directory).is_ok_and(|folder| is_locked(&folder)) => Ok(()),
+        other => other,
+    }
+}
+
+fn check_layout(directory: &Path) -> Result<()> {
     match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(Error::io("open the folder", directory)(source)),
@@ -70,8 +78,8 @@ fn write_blocking(
     digest_of_blob: &DigestOfBlob,
     cancel: &CancellationToken,
 ) -> Result<(BuiltImage, LayoutGuard)> {
-    check_target(directory)?;
-    let mut added = LayoutGuard::default();
+    let mut added = LayoutGuard::begin(directory, cancel)?;
+    check_layout(directory)?;
     added.create_dirs(&directory.join("blobs/sha256"))?;
     let mut layers = copy_base(&mut added, directory, image, digest_of_blob)?;
     let (mut ids, mut blobs) = (Vec::new(), Vec::new());

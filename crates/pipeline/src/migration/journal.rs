@@ -119,6 +119,21 @@ impl Journal {
         Ok(Some(Self { folder, ..journal }))
     }
 
+    /// Removes what a run that was killed just before its end has left: all was done.
+    ///
+    /// # Errors
+    /// Where it cannot be removed.
+    pub fn clean(installation: &Installation) -> Result<(), Problem> {
+        let folder = installation.home.join(FOLDER);
+        match fs::remove_dir_all(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                let what = format!("{} cannot be removed", folder.display());
+                Err(Problem::new(what, "run as the user whom the product belongs to").because(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Begins one, with the product as it is.
     ///
     /// # Errors

@@ -94,6 +94,9 @@ impl Migration {
         installation.must_be_stopped()?;
         let standing = installation.standing()?;
         let journal = Journal::find(&installation)?;
+        if journal.is_none() && lock.is_some() {
+            Journal::clean(&installation)?;
+        }
         if let Some(begun) = begun(journal.as_ref()) {
             begun.check(wish.target, &installation)?;
         }

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod at_once;
 mod backups;
 mod cache;
 mod cache_trust;
@@ -26,6 +27,7 @@ mod env_propagate;
 mod env_story;
 mod from_image;
 mod full_size;
+mod hardships;
 mod hostile_zips;
 mod inputs;
 mod inspect;

@@ -147,6 +147,17 @@ fn a_server_that_was_started_meanwhile_stops_it() {
 }
 
 #[test]
+fn what_a_run_has_left_that_was_killed_at_its_end_goes() {
+    let installed = Installed::new();
+    installed.tool(&["--level", "20"]);
+    installed.put(".hotfix-migration/before.json", "{}");
+    installed.run("migrate HOME --to-level 20 --dry-run").succeeds();
+    assert!(installed.path(".hotfix-migration").exists());
+    assert!(installed.run(MIGRATE).succeeds().stdout.ends_with(": nothing to do\n"));
+    assert!(!installed.path(".hotfix-migration").exists());
+}
+
+#[test]
 fn what_cannot_be_read_is_told_by_its_name_before_anything_is_written() {
     use std::os::unix::fs::PermissionsExt;
     if !rustix::process::geteuid().is_root() {
