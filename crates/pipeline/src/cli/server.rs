@@ -47,8 +47,10 @@ pub(super) async fn state(cli: &Cli, args: &StateArgs) -> u8 {
         };
         let pack = args.pack.clone();
         let state = blocking(move || {
-            let unfinished = Journal::find(&installation)?.filter(|journal| journal.has_changed);
-            let unfinished = unfinished.map(|journal| journal.words());
+            let unfinished = match Journal::find(&installation) {
+                Ok(journal) => journal.filter(|journal| journal.has_changed).map(|journal| journal.words()),
+                Err(problem) => Some(problem.to_string()),
+            };
             let state = State::of(&installation, open(pack.as_deref())?.as_ref(), tool)?;
             Ok(State { unfinished, ..state })
         });
@@ -207,7 +209,7 @@ fn credentials_of(account: &AccountOptions, recorder: &mut Recorder) -> Result<C
 /// Keeps others from it, and tells what they have not finished.
 fn at_work_on(installation: &Installation) -> Result<File, Problem> {
     let lock = installation.lock()?;
-    if let Some(journal) = Journal::find(installation)?.filter(|journal| journal.has_changed) {
+    if let Some(journal) = Journal::find(installation).ok().flatten().filter(|journal| journal.has_changed) {
         warn!(
             "{} is in the middle of {}, and what is still to come can change it",
             installation.home.display(),

@@ -103,7 +103,7 @@ impl fmt::Display for State {
             None => writeln!(f, "server    does not run")?,
         }
         if let Some(unfinished) = &self.unfinished {
-            writeln!(f, "open      {unfinished}: the same command goes on")?;
+            writeln!(f, "open      {unfinished}")?;
         }
         let own = if self.compared { "not as in the pack" } else { "files" };
         let width = FOLDERS.iter().map(|folder| folder.len()).max().unwrap_or_default();

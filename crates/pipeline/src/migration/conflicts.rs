@@ -29,8 +29,9 @@ pub(super) fn find(before: &Snapshot, now: &Snapshot) -> Vec<String> {
 
 /// Those of `files` on which the user has not decided: their versions are there, and nothing that they are to be.
 pub(super) fn undecided(home: &Path, files: &[String]) -> Vec<String> {
-    let has = |path: &String, ending: &str| home.join(format!("{path}{ending}")).symlink_metadata().is_ok();
-    let is_open = |path: &&String| (has(path, NEW) || has(path, ORIGINAL)) && !has(path, FINAL);
+    let version = |path: &String, ending: &str| home.join(format!("{path}{ending}"));
+    let has = |path: &String, ending: &str| version(path, ending).symlink_metadata().is_ok();
+    let is_open = |path: &&String| (has(path, NEW) || has(path, ORIGINAL)) && !version(path, FINAL).is_file();
     files.iter().filter(is_open).cloned().collect()
 }
 

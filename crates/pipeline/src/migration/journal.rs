@@ -105,7 +105,7 @@ impl Journal {
         let unreadable = || {
             Problem::new(
                 format!("{}, which a run that was stopped has left, cannot be read", file.display()),
-                "see with 'hotfix state' where the product stands; then remove that folder",
+                "see with 'hotfix state' where the product stands; then remove that folder, and begin anew",
             )
         };
         let text = match fs::read(&file) {

@@ -299,7 +299,7 @@ fn back_up(wish: BackupWish, cancel: &CancellationToken) -> Result<Backed, Probl
             Backed::No(reason)
         }
         BackupWish::Into(file, plan) => {
-            let (_, answer) = plan.write(&file, cancel)?;
+            let (_, answer) = plan.write(&file, cancel).map_err(plan::of_backup_option)?;
             info!("backed up: {} files, read back and whole, in {}", answer.files, file.display());
             Backed::Up(file)
         }

@@ -191,11 +191,14 @@ fn backup(
         return Ok(BackupWish::Made(file));
     }
     let file = asked.unwrap_or_else(|| beside(installation, standing));
-    plan.check(&file).map_err(|problem| {
-        let hint = problem.hint().replace("--to", "--backup");
-        problem.with_hint(hint)
-    })?;
+    plan.check(&file).map_err(of_backup_option)?;
     Ok(BackupWish::Into(file, plan))
+}
+
+/// A problem with the file that `hotfix backup` calls `--to`.
+pub(super) fn of_backup_option(problem: Problem) -> Problem {
+    let hint = problem.hint().replace("--to ", "--backup ");
+    problem.with_hint(hint)
 }
 
 /// The backup in `file`, from before anything was changed: what is asked for now must be what was asked for then.

@@ -193,10 +193,7 @@ fn step_7_the_user_decides_on_conflicts() {
         assert!(installed.path(&format!("{README}.{kind}")).exists(), "{kind}");
     }
     let state = installed.run("state HOME").succeeds().stdout;
-    assert!(
-        state.contains("open      moving to level 20, begun on ") && state.contains("the same command goes on"),
-        "{state}"
-    );
+    assert!(state.contains("open      moving to level 20, begun on "), "{state}");
     // There is no other way than on.
     for other in ["migrate HOME --to-level 15", "revert HOME --all"] {
         let run = installed.run(other).fails_with(4);

@@ -127,6 +127,46 @@ fn half_a_decision_is_none() {
     installed.run(MIGRATE).fails_with(7);
     fs::remove_file(installed.path(&format!("{README}.new"))).expect("there");
     installed.run(MIGRATE).fails_with(7).says("bin/README.txt");
+    fs::create_dir(installed.path(&format!("{README}.final"))).expect("made");
+    installed.run(MIGRATE).fails_with(7).says("bin/README.txt");
+}
+
+#[test]
+fn a_journal_that_cannot_be_read_blocks_only_what_needs_it() {
+    let installed = Installed::new();
+    installed.put(".hotfix-migration/journal.json", "{");
+    let run = installed.run(MIGRATE).fails_with(4);
+    run.says(".hotfix-migration/journal.json, which a run that was stopped has left, cannot be read")
+        .says("then remove that folder, and begin anew");
+    let state = installed.run("state HOME").succeeds().stdout;
+    assert!(state.contains("journal.json, which a run that was stopped has left, cannot be read"), "{state}");
+    installed.run("backup HOME --to b.tar.zst").succeeds();
+}
+
+#[test]
+fn a_disk_that_is_full_names_the_option() {
+    if !rustix::process::geteuid().is_root() {
+        crate::support::engine::skip_even_in_ci("only root can mount");
+        return;
+    }
+    let installed = Installed::new().with_own_data();
+    let small = installed.scenario.path("small");
+    fs::create_dir(&small).expect("made");
+    let mount = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=4k", "none"]).arg(&small).status();
+    if !mount.is_ok_and(|status| status.success()) {
+        crate::support::engine::skip_even_in_ci("nothing can be mounted here");
+        return;
+    }
+    let run = installed.run(&format!("{MIGRATE} --backup small/b.tar.zst"));
+    let left = fs::read_dir(&small).expect("there").count();
+    let unmounted = std::process::Command::new("umount").arg(&small).status().expect("it starts");
+    assert!(unmounted.success());
+    run.fails_with(4)
+        .says("small/b.tar.zst cannot be written")
+        .says("No space left on device")
+        .says("or give --backup with a file on another disk")
+        .says("nothing was changed");
+    assert_eq!(left, 0);
 }
 
 #[test]
