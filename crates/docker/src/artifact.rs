@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use crate::Result;
 use crate::hashing::digest_of;
 use crate::oci_layout::MANIFEST_TYPE;
-use crate::repository::{RawManifest, Repository, Upload};
+use crate::repository::{RawManifest, Repository};
+use crate::retry::tried;
 use crate::transport::unexpected;
 
 /// What an artifact has in place of a configuration.
@@ -53,6 +54,10 @@ impl Repository {
     /// # Errors
     /// As [`Repository::put_artifact`].
     pub async fn small_blob(&self, digest: &str, limit: u64) -> Result<Bytes> {
+        tried(async || self.small_blob_once(digest, limit).await).await
+    }
+
+    async fn small_blob_once(&self, digest: &str, limit: u64) -> Result<Bytes> {
         let action = format!("give the blob {digest} of {}", self.reference().repository());
         let mut answer = self.blob(digest).await?;
         let mut bytes = BytesMut::new();
@@ -75,11 +80,7 @@ impl Repository {
     /// As [`Repository::put_artifact`].
     pub async fn put_small_blob(&self, content: Bytes) -> Result<String> {
         let (digest, size) = (digest_of(&content), content.len() as u64);
-        if !self.has_blob(&digest).await?
-            && let Upload::To(url) = self.begin_upload(None).await?
-        {
-            self.finish_upload(url, &digest, size, Body::from(content)).await?;
-        }
+        self.put_blob((&digest, size), None, async |_| Ok(Body::from(content.clone()))).await?;
         Ok(digest)
     }
 }

@@ -1,13 +1,16 @@
 //! An image from one repository to another, as it is: what the target has is not sent, what is in the same registry is taken
 //! from there, and the rest goes through us, a piece at a time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures_util::{StreamExt, TryStreamExt};
 use reqwest::Body;
 use serde_json::Value;
 use tracing::{debug, info};
 
 use crate::oci_layout::Descriptor;
-use crate::repository::{RawManifest, Repository, Upload};
+use crate::repository::{Put, RawManifest, Repository};
 use crate::transport::unexpected;
 use crate::{Error, Result};
 
@@ -87,17 +90,15 @@ impl<'a> Copying<'a> {
     }
 
     async fn blob(&self, digest: &str, size: u64) -> Result<()> {
-        if self.to.has_blob(digest).await? {
-            return Ok(());
-        }
-        match self.to.begin_upload_from(digest, self.beside).await? {
-            Upload::Mounted => debug!(digest, "taken from the repository beside it"),
-            Upload::To(url) => {
-                info!("copying {digest} ({size} bytes)");
-                let answer = self.from.blob(digest).await?;
-                let body = Body::wrap_stream(answer.bytes_stream());
-                self.to.finish_upload(url, digest, size, body).await?;
-            }
+        let read = async |sent: Arc<AtomicU64>| {
+            info!("copying {digest} ({size} bytes)");
+            let pieces = self.from.blob(digest).await?.bytes_stream();
+            Ok(Body::wrap_stream(pieces.inspect_ok(move |piece| {
+                sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            })))
+        };
+        if self.to.put_blob((digest, size), self.beside, read).await? == Put::Mounted {
+            debug!(digest, "taken from the repository beside it");
         }
         Ok(())
     }

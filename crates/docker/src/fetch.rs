@@ -14,6 +14,7 @@ use crate::hashing::HashingWriter;
 use crate::oci_layout::{self, Descriptor, INDEX_TYPE, Index, Manifest, blob_path};
 use crate::reference::ImageRef;
 use crate::repository::{DOCKER_INDEX_TYPE, RawManifest, Repository};
+use crate::retry::tried;
 use crate::transport::{Access, unexpected};
 use crate::{Error, Result};
 
@@ -81,6 +82,10 @@ fn named(image: BaseImage, reference: &ImageRef, digest: String) -> BaseImage {
 
 /// Fetches a blob, checked, into a layout in the folder `into`.
 pub(crate) async fn fetch_blob(repository: &Repository, blob: &Descriptor, into: &Path) -> Result<()> {
+    tried(async || fetch_blob_once(repository, blob, into).await).await
+}
+
+async fn fetch_blob_once(repository: &Repository, blob: &Descriptor, into: &Path) -> Result<()> {
     let path = blob_path(into, &blob.digest)?;
     let folder = path.parent().unwrap_or(into);
     let file = NamedTempFile::new_in(folder).map_err(Error::io("write to the folder", folder))?;

@@ -34,6 +34,7 @@ pub mod reference;
 pub mod registry;
 pub mod registry_tag;
 pub mod repository;
+pub mod retry;
 pub mod rewrite;
 mod ssh;
 mod tags;

@@ -1,11 +1,13 @@
 //! One repository of a registry: its manifests, its blobs and uploads to it. Described in the OCI Distribution
 //! Specification.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
 use tracing::debug;
 
@@ -13,6 +15,7 @@ use crate::auth::Credentials;
 use crate::hashing::digest_of;
 use crate::oci_layout::MANIFEST_TYPE;
 use crate::reference::ImageRef;
+use crate::retry::{is_of_the_moment, tried, tried_also_on};
 use crate::token::Authorization;
 use crate::transport::{self, READ_LIMIT, is_loopback, lost, refused, unexpected};
 use crate::{Error, Result};
@@ -29,21 +32,8 @@ pub(crate) const DIGEST: &str = "docker-content-digest";
 /// Registries refuse larger ones; ours are a few kilobytes.
 const LARGEST_MANIFEST: usize = 4 << 20;
 
-/// Times that a request is sent at most, and how long is waited after the first; three times as long after each other.
-const TRIES: u32 = 4;
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-
-/// Failures of the moment: too many at once, somebody behind who does not answer, two who write the same.
-fn may_pass(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::INTERNAL_SERVER_ERROR
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT
-    )
-}
+/// Silence of this length, while a blob is sent or the registry files it, is a dead connection.
+const SILENCE_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 /// A manifest or an index as the registry has it.
 #[derive(Debug, Clone)]
@@ -74,6 +64,17 @@ pub enum Upload {
     To(Url),
 }
 
+/// How a blob got to where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// It was there.
+    Was,
+    /// Another repository of the registry had it.
+    Mounted,
+    /// It was sent.
+    Sent,
+}
+
 /// A repository of a registry that has answered, as one user sees it.
 #[derive(Debug)]
 pub struct Repository {
@@ -100,7 +101,7 @@ impl Repository {
     ) -> Result<Self> {
         let host = reference.host();
         let http = transport::client(host, Some(READ_LIMIT))?;
-        let (scheme, headers) = greet(&http, host).await?;
+        let (scheme, headers) = tried(async || greet(&http, reference).await).await?;
         let url = format!("{scheme}://{host}/v2/{}/", reference.repository());
         let url = Url::parse(&url).map_err(|error| unexpected(reference, "be addressed", error.to_string()))?;
         Ok(Self {
@@ -120,6 +121,10 @@ impl Repository {
 
     /// The manifest or index called `name`, a tag or a digest; `None` where there is none.
     pub async fn manifest(&self, name: &str) -> Result<Option<RawManifest>> {
+        tried(async || self.manifest_once(name).await).await
+    }
+
+    async fn manifest_once(&self, name: &str) -> Result<Option<RawManifest>> {
         let action = format!("give the manifest {name} of {}", self.reference.repository());
         let mut answer =
             self.send(self.http.get(self.at(&format!("manifests/{name}"))).header(ACCEPT, ACCEPTED)).await?;
@@ -149,24 +154,30 @@ impl Repository {
     pub async fn put_manifest(&self, name: &str, media_type: &str, bytes: Bytes) -> Result<String> {
         let action = format!("take the manifest of {}", self.reference);
         let url = self.at(&format!("manifests/{name}"));
-        let request = self.http.put(url.clone()).header(CONTENT_TYPE, media_type).body(bytes);
+        let put = async || {
+            let request = self.http.put(url.clone()).header(CONTENT_TYPE, media_type).body(bytes.clone());
+            let answer = self.send(request).await?;
+            if !answer.status().is_success() {
+                return Err(self.refused(&action, answer).await);
+            }
+            let named = text(answer.headers(), DIGEST);
+            if !named.is_empty() {
+                return Ok(named);
+            }
+            let answer = self.send(self.http.head(url.clone()).header(ACCEPT, media_type)).await?;
+            Ok(text(answer.headers(), DIGEST))
+        };
         // Everything that it names is there. A registry on a disk misses a blob for the moment in which somebody else puts the same
         // one there.
-        let may_pass = |status| may_pass(status) || status == StatusCode::BAD_REQUEST;
-        let answer = self.send_while(may_pass, request).await?;
-        if !answer.status().is_success() {
-            return Err(self.refused(&action, answer).await);
-        }
-        let named = text(answer.headers(), DIGEST);
-        if !named.is_empty() {
-            return Ok(named);
-        }
-        let answer = self.send(self.http.head(url).header(ACCEPT, media_type)).await?;
-        Ok(text(answer.headers(), DIGEST))
+        tried_also_on(Some(StatusCode::BAD_REQUEST), put).await
     }
 
     /// Whether the repository has the blob.
     pub async fn has_blob(&self, digest: &str) -> Result<bool> {
+        tried(async || self.has_blob_now(digest).await).await
+    }
+
+    async fn has_blob_now(&self, digest: &str) -> Result<bool> {
         let answer = self.send(self.http.head(self.at(&format!("blobs/{digest}")))).await?;
         match answer.status() {
             StatusCode::OK => Ok(true),
@@ -175,7 +186,7 @@ impl Repository {
         }
     }
 
-    /// The blob, to be read from the answer.
+    /// The blob, to be read from the answer; asked for once.
     pub(crate) async fn blob(&self, digest: &str) -> Result<Response> {
         let answer = self.send(self.http.get(self.at(&format!("blobs/{digest}")))).await?;
         match answer.status() {
@@ -186,6 +197,10 @@ impl Repository {
 
     /// Begins an upload, or has the blob taken from the repository `from`.
     pub(crate) async fn begin_upload(&self, blob: Option<(&str, &str)>) -> Result<Upload> {
+        tried(async || self.begin_upload_now(blob).await).await
+    }
+
+    async fn begin_upload_now(&self, blob: Option<(&str, &str)>) -> Result<Upload> {
         let mut request = self.http.post(self.at("blobs/uploads/"));
         if let Some((digest, from)) = blob {
             request = request.query(&[("mount", digest), ("from", from)]);
@@ -206,20 +221,47 @@ impl Repository {
             .map_err(|_| unexpected(&self.reference, &action, format!("it said that the upload is at '{location}'")))
     }
 
+    /// Puts a blob there, unless it is there or can be taken from the repository `source`. `body` gives its bytes, and counts those that
+    /// are on their way; it is asked again where that fails in a way that may pass: an upload that broke off is begun anew, and one of
+    /// which only the answer was lost is found done.
+    pub(crate) async fn put_blob(
+        &self,
+        (digest, size): (&str, u64),
+        source: Option<&str>,
+        body: impl AsyncFn(Arc<AtomicU64>) -> Result<Body>,
+    ) -> Result<Put> {
+        tried(async || {
+            if self.has_blob_now(digest).await? {
+                return Ok(Put::Was);
+            }
+            let Upload::To(url) = self.begin_upload_from(digest, source).await? else { return Ok(Put::Mounted) };
+            let sent = Arc::new(AtomicU64::new(0));
+            let sending = self.finish_upload(url, digest, size, body(Arc::clone(&sent)).await?);
+            tokio::select! {
+                result = sending => result.map(|()| Put::Sent),
+                () = silence(&sent) => {
+                    let reason = format!("it was silent for {} minutes", SILENCE_LIMIT.as_secs() / 60);
+                    Err(unexpected(&self.reference, &format!("take the blob {digest}"), reason))
+                }
+            }
+        })
+        .await
+    }
+
     /// Begins an upload, or has the blob taken from the repository `source`, where there is one. A registry that knows nothing of
     /// mounting is asked again without.
-    pub(crate) async fn begin_upload_from(&self, digest: &str, source: Option<&str>) -> Result<Upload> {
+    async fn begin_upload_from(&self, digest: &str, source: Option<&str>) -> Result<Upload> {
         if let Some(source) = source {
-            match self.begin_upload(Some((digest, source))).await {
+            match self.begin_upload_now(Some((digest, source))).await {
                 Ok(upload) => return Ok(upload),
                 Err(error) => debug!(error = &error as &dyn std::error::Error, "not taken from {source}"),
             }
         }
-        self.begin_upload(None).await
+        self.begin_upload_now(None).await
     }
 
     /// Sends a blob to where its upload was begun.
-    pub(crate) async fn finish_upload(&self, to: Url, digest: &str, size: u64, body: reqwest::Body) -> Result<()> {
+    async fn finish_upload(&self, to: Url, digest: &str, size: u64, body: Body) -> Result<()> {
         let request = self.patient.put(to.clone()).query(&[("digest", digest)]);
         let request = request.header(CONTENT_TYPE, "application/octet-stream").header(CONTENT_LENGTH, size).body(body);
         let answer = self.send_to(&to, request).await?;
@@ -241,28 +283,8 @@ impl Repository {
         url
     }
 
-    /// Sends a request; once more, and again, where the registry fails in a way that passes, and nothing of a stream is sent
-    /// already.
+    /// Sends a request, once.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Result<Response> {
-        self.send_while(may_pass, request).await
-    }
-
-    async fn send_while(&self, may_pass: impl Fn(StatusCode) -> bool, request: RequestBuilder) -> Result<Response> {
-        let mut pause = FIRST_PAUSE;
-        for _ in 1..TRIES {
-            let Some(copy) = request.try_clone() else { break };
-            let answer = self.send_once(copy).await?;
-            if !may_pass(answer.status()) {
-                return Ok(answer);
-            }
-            debug!(status = %answer.status(), "the registry is asked again");
-            tokio::time::sleep(pause).await;
-            pause *= 3;
-        }
-        self.send_once(request).await
-    }
-
-    async fn send_once(&self, request: RequestBuilder) -> Result<Response> {
         self.authorization.apply(request).await?.send().await.map_err(|error| self.lost(error))
     }
 
@@ -283,18 +305,34 @@ impl Repository {
     }
 }
 
+/// Ends once nothing was sent for too long.
+async fn silence(sent: &AtomicU64) {
+    let mut before = None;
+    loop {
+        let now = Some(sent.load(Ordering::Relaxed));
+        if now == before {
+            return;
+        }
+        before = now;
+        tokio::time::sleep(SILENCE_LIMIT).await;
+    }
+}
+
 /// TLS, but for registries on this machine that do not speak it: the rule of the engines. The answer says how it wants
 /// to be asked.
-async fn greet(http: &Client, host: &str) -> Result<(&'static str, HeaderMap)> {
+async fn greet(http: &Client, reference: &ImageRef) -> Result<(&'static str, HeaderMap)> {
+    let host = reference.host();
     let ask = async |scheme: &str| http.get(format!("{scheme}://{host}/v2/")).send().await;
-    match ask("https").await {
-        Ok(answer) => Ok(("https", answer.headers().clone())),
-        Err(_) if is_loopback(host) => {
-            let answer = ask("http").await.map_err(|error| lost(host, error))?;
-            Ok(("http", answer.headers().clone()))
-        }
-        Err(error) => Err(lost(host, error)),
+    let (scheme, answer) = match ask("https").await {
+        Ok(answer) => ("https", answer),
+        Err(_) if is_loopback(host) => ("http", ask("http").await.map_err(|error| lost(host, error))?),
+        Err(error) => return Err(lost(host, error)),
+    };
+    // What somebody says who cannot answer says nothing of how he wants to be asked.
+    if is_of_the_moment(answer.status()) {
+        return Err(refused(reference, Access::Pull, "answer a first request", answer).await);
     }
+    Ok((scheme, answer.headers().clone()))
 }
 
 pub(crate) fn text(headers: &HeaderMap, name: &str) -> String {

@@ -1,11 +1,12 @@
 //! What a repository's tags name, and which there are.
 
 use http::header::{ACCEPT, LINK};
-use reqwest::StatusCode;
+use reqwest::{StatusCode, Url};
 use serde::Deserialize;
 
 use crate::Result;
 use crate::repository::{ACCEPTED, DIGEST, Repository, text};
+use crate::retry::tried;
 use crate::transport::unexpected;
 
 /// No more pages than this are read: a registry that repeats itself is no reason to hang.
@@ -24,6 +25,10 @@ impl Repository {
     /// # Errors
     /// [`crate::Error::Denied`], [`crate::Error::RegistryUnreachable`] or [`crate::Error::Registry`].
     pub async fn digest(&self, name: &str) -> Result<Option<String>> {
+        tried(async || self.digest_once(name).await).await
+    }
+
+    async fn digest_once(&self, name: &str) -> Result<Option<String>> {
         let answer = self.send(self.http.head(self.at(&format!("manifests/{name}"))).header(ACCEPT, ACCEPTED)).await?;
         match answer.status() {
             StatusCode::OK => {}
@@ -50,24 +55,32 @@ impl Repository {
         let mut url = self.at("tags/list");
         let mut tags = Vec::new();
         for _ in 0..MOST_PAGES {
-            let answer = self.send(self.http.get(url.clone())).await?;
-            match answer.status() {
-                StatusCode::OK => {}
-                StatusCode::NOT_FOUND => return Ok(None),
-                _ => return Err(self.refused(&action, answer).await),
-            }
-            let next = next_page(&text(answer.headers(), LINK.as_str())).map(|next| answer.url().join(&next));
-            let bytes = answer.bytes().await.map_err(|error| self.lost(error))?;
-            let page: Page = serde_json::from_slice(&bytes)
-                .map_err(|error| unexpected(self.reference(), &action, error.to_string()))?;
+            let Some((page, next)) = tried(async || self.page_of_tags(&url, &action).await).await? else {
+                return Ok(None);
+            };
             tags.extend(page.tags.unwrap_or_default());
             match next {
                 // Our credentials are for this registry.
-                Some(Ok(next)) if next.origin() == url.origin() && next != url => url = next,
+                Some(next) if next.origin() == url.origin() && next != url => url = next,
                 _ => return Ok(Some(tags)),
             }
         }
         Err(unexpected(self.reference(), &action, "its list has no end"))
+    }
+
+    /// Tags, and where there are more.
+    async fn page_of_tags(&self, url: &Url, action: &str) -> Result<Option<(Page, Option<Url>)>> {
+        let answer = self.send(self.http.get(url.clone())).await?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND => return Ok(None),
+            _ => return Err(self.refused(action, answer).await),
+        }
+        let next = next_page(&text(answer.headers(), LINK.as_str()));
+        let next = next.and_then(|next| answer.url().join(&next).ok());
+        let bytes = answer.bytes().await.map_err(|error| self.lost(error))?;
+        let page = serde_json::from_slice(&bytes);
+        page.map(|page| Some((page, next))).map_err(|error| unexpected(self.reference(), action, error.to_string()))
     }
 }
 

@@ -4,15 +4,16 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
 use crate::reference::ImageRef;
+use crate::retry::retry_after;
 use crate::{Error, Result, certificates, tls};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long an answer and each part of it may take.
-pub(crate) const READ_LIMIT: Duration = Duration::from_secs(60);
+pub(crate) const READ_LIMIT: Duration = Duration::from_secs(30);
 const USER_AGENT: &str = concat!("hotfix/", env!("CARGO_PKG_VERSION"));
 
 /// A client for `host` (with its port, where it is not the usual one). Authorities are the system's (or those that
@@ -102,12 +103,23 @@ pub(crate) fn denied(reference: &ImageRef, access: Access, text: &str) -> Error 
 
 /// An answer that is not the one hoped for; `action` goes after "could not".
 pub(crate) async fn refused(reference: &ImageRef, access: Access, action: &str, answer: reqwest::Response) -> Error {
-    let status = answer.status();
+    let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
     let text = answer.text().await.unwrap_or_default();
     if matches!(status.as_u16(), 401 | 403) {
         return denied(reference, access, &text);
     }
-    unexpected(reference, action, format!("it answered {status}: {}", message_in(&text)))
+    let source = Answered { status, message: message_in(&text), retry_after };
+    Error::Registry { registry: reference.registry().to_owned(), action: action.to_owned(), source: source.into() }
+}
+
+/// What a registry has answered in place of what was hoped for.
+#[derive(Debug, thiserror::Error)]
+#[error("it answered {status}{}{message}", if message.is_empty() { "" } else { ": " })]
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
+    /// How long it asks us to wait before we ask again.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 /// A registry that does not do what it was asked for.

@@ -1,9 +1,8 @@
 //! An image of an OCI layout into its registry, with no engine between. What the registry has is not sent.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt};
@@ -14,14 +13,12 @@ use tracing::{debug, info};
 use crate::auth::Credentials;
 use crate::oci_layout::{Descriptor, Manifest, blob_path};
 use crate::reference::ImageRef;
-use crate::repository::{Repository, Upload};
+use crate::repository::{Put, Repository};
 use crate::transport::{Access, unexpected};
 use crate::{Error, Result};
 
 /// Blobs that are on their way at one time.
 const AT_ONCE: usize = 3;
-/// Silence of this length, while a blob is sent or the registry files it, is a dead connection.
-const SILENCE_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// Read from disk in pieces of this size.
 const PIECE: usize = 256 * 1024;
 
@@ -78,50 +75,25 @@ struct Sender<'a> {
 
 impl Sender<'_> {
     async fn send(&self, blob: &Descriptor) -> Result<()> {
-        if self.repository.has_blob(&blob.digest).await? {
-            debug!(digest = blob.digest, "the registry has it");
-            return Ok(());
-        }
-        match self.repository.begin_upload_from(&blob.digest, self.source).await? {
-            Upload::Mounted => info!("{} is taken from {}", blob.digest, self.source.unwrap_or_default()),
-            Upload::To(url) => {
-                info!("sending {} ({} bytes)", blob.digest, blob.size);
-                let path = blob_path(self.directory, &blob.digest)?;
-                let sent = Arc::new(AtomicU64::new(0));
-                let body = body(path, Arc::clone(&sent)).await?;
-                let sending = self.repository.finish_upload(url, &blob.digest, blob.size, body);
-                tokio::select! {
-                    result = sending => result?,
-                    () = silence(&sent) => {
-                        let action = format!("take the blob {}", blob.digest);
-                        let reason = format!("it was silent for {} minutes", SILENCE_LIMIT.as_secs() / 60);
-                        return Err(unexpected(self.repository.reference(), &action, reason));
-                    }
-                }
-            }
+        let path = blob_path(self.directory, &blob.digest)?;
+        let read = async |sent| {
+            info!("sending {} ({} bytes)", blob.digest, blob.size);
+            body(&path, sent).await
+        };
+        match self.repository.put_blob((&blob.digest, blob.size), self.source, read).await? {
+            Put::Was => debug!(digest = blob.digest, "the registry has it"),
+            Put::Mounted => info!("{} is taken from {}", blob.digest, self.source.unwrap_or_default()),
+            Put::Sent => debug!(digest = blob.digest, "sent"),
         }
         Ok(())
     }
 }
 
 /// The file as it is read, counted.
-async fn body(path: PathBuf, sent: Arc<AtomicU64>) -> Result<Body> {
-    let file = tokio::fs::File::open(&path).await.map_err(Error::io("read", &path))?;
+async fn body(path: &Path, sent: Arc<AtomicU64>) -> Result<Body> {
+    let file = tokio::fs::File::open(path).await.map_err(Error::io("read", path))?;
     let pieces = ReaderStream::with_capacity(file, PIECE).inspect_ok(move |piece| {
         sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
     });
     Ok(Body::wrap_stream(pieces))
-}
-
-/// Ends once nothing was sent for too long.
-async fn silence(sent: &AtomicU64) {
-    let mut before = None;
-    loop {
-        let now = Some(sent.load(Ordering::Relaxed));
-        if now == before {
-            return;
-        }
-        before = now;
-        tokio::time::sleep(SILENCE_LIMIT).await;
-    }
 }

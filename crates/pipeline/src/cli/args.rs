@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use hotfix_docker::retry::USUAL_TRIES;
 use secrecy::SecretString;
 
 use super::cache_args::CacheCommand;
@@ -28,6 +29,16 @@ pub struct Cli {
     /// How to talk
     #[command(flatten)]
     pub talk: Talk,
+    /// How often a registry is asked where another try can help
+    #[arg(
+        long,
+        global = true,
+        value_name = "N",
+        default_value_t = USUAL_TRIES,
+        value_parser = clap::value_parser!(u32).range(1..=100),
+        help_heading = "Registries"
+    )]
+    pub retries: u32,
     /// File of settings, options by their long names [default: hotfix.toml in the current folder, if there]
     #[arg(long, global = true, value_name = "FILE", help_heading = "Settings")]
     pub config: Option<PathBuf>,

@@ -95,6 +95,7 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 async fn dispatch(cli: &Cli) -> u8 {
+    hotfix_docker::retry::set_tries(cli.retries);
     match &cli.command {
         Command::Apply(apply) if apply.dry_run => plan(cli, apply.run.request()).await,
         Command::Apply(apply) => run(cli, apply).await,

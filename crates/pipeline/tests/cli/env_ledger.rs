@@ -263,7 +263,7 @@ fn the_status_is_shown_without_the_ledger() {
     let run = estate.env(&format!("status --ledger {}/a:b", none.host)).fails_with(9);
     assert!(run.stdout.contains("dev                wso2am 4.1.0.10-hf1+"), "{}", run.stdout);
     assert!(run.stdout.contains("the ledger cannot be read: what is solved"), "{}", run.stdout);
-    run.says("error: cannot read the ledger");
+    run.says("error: cannot use the ledger ").says("it answered 503 Service Unavailable\n");
 }
 
 #[test]

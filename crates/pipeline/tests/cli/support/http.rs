@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 pub struct Request {
     pub method: String,
@@ -40,6 +41,25 @@ enum Reply {
     Own(Answer),
     /// Of somebody else, head and body.
     Raw(Vec<u8>),
+    /// None for so long.
+    Silence(Duration),
+}
+
+/// What goes wrong between us and somebody else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// An answer of its own.
+    Status(u16),
+    /// The same, with the wish to be asked again after so many seconds.
+    RetryAfter(u16, u64),
+    /// The connection ends before the request gets there.
+    LostRequest,
+    /// It ends once all is done over there.
+    LostAnswer,
+    /// It ends in the middle of the answer.
+    HalfAnAnswer,
+    /// Nothing comes for so many seconds.
+    Stall(u64),
 }
 
 pub struct Server {
@@ -58,6 +78,35 @@ impl Server {
         Self::start_with(move |request| match own(request) {
             Some(answer) => Reply::Own(answer),
             None => Reply::Raw(asked(&host, &request.raw).unwrap_or_default()),
+        })
+    }
+
+    /// The same, with faults.
+    pub fn with_faults(
+        host: &str,
+        own: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static,
+        fault: impl Fn(&Request) -> Option<Fault> + Send + Sync + 'static,
+    ) -> Self {
+        let host = host.to_owned();
+        Self::start_with(move |request| {
+            let forwarded = || asked(&host, &request.raw).unwrap_or_default();
+            match fault(request) {
+                Some(Fault::Status(status)) => Reply::Own(Answer::new(status)),
+                Some(Fault::RetryAfter(status, seconds)) => {
+                    Reply::Own(Answer::new(status).header("retry-after", seconds.to_string()))
+                }
+                Some(Fault::LostRequest) => Reply::Raw(Vec::new()),
+                Some(Fault::LostAnswer) => {
+                    forwarded();
+                    Reply::Raw(Vec::new())
+                }
+                Some(Fault::HalfAnAnswer) => {
+                    let answer = forwarded();
+                    Reply::Raw(answer[..answer.len() / 2].to_vec())
+                }
+                Some(Fault::Stall(seconds)) => Reply::Silence(Duration::from_secs(seconds)),
+                None => own(request).map_or_else(|| Reply::Raw(forwarded()), Reply::Own),
+            }
         })
     }
 
@@ -110,6 +159,10 @@ fn serve(mut client: TcpStream, answer: &dyn Fn(&Request) -> Reply, log: &Mutex<
     let mut answer = match answer(&request) {
         Reply::Own(answer) => answer,
         Reply::Raw(bytes) => return client.write_all(&bytes).ok(),
+        Reply::Silence(time) => {
+            std::thread::sleep(time);
+            return None;
+        }
     };
     let length = answer.body.len();
     let mut head = format!("HTTP/1.1 {} x\r\nconnection: close\r\n", answer.status);

@@ -1,0 +1,217 @@
+//! A registry that fails, once or always, in every way and at every request of a push: never a success that is none.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use crate::support::Scenario;
+use crate::support::http::{Answer, Fault, Request, Server};
+use crate::support::layout::Layout;
+use crate::support::registry::Registry;
+
+/// A request of a push.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    Greeting,
+    Token,
+    HeadBlob,
+    BeginUpload,
+    PutBlob,
+    PutManifest,
+}
+
+impl Target {
+    const ALL: [Self; 6] =
+        [Self::Greeting, Self::Token, Self::HeadBlob, Self::BeginUpload, Self::PutBlob, Self::PutManifest];
+
+    fn is(self, request: &Request) -> bool {
+        let (method, address) = (request.method.as_str(), request.address.as_str());
+        match self {
+            Self::Greeting => address == "/v2/",
+            Self::Token => address.starts_with("/token"),
+            Self::HeadBlob => method == "HEAD" && address.contains("/blobs/sha256:"),
+            Self::BeginUpload => method == "POST" && address.contains("/blobs/uploads"),
+            Self::PutBlob => method == "PUT" && address.contains("/blobs/uploads"),
+            Self::PutManifest => method == "PUT" && address.contains("/manifests/"),
+        }
+    }
+}
+
+/// What passes, and what does not.
+const PASSING: [Fault; 9] = [
+    Fault::Status(408),
+    Fault::RetryAfter(429, 1),
+    Fault::Status(500),
+    Fault::Status(502),
+    Fault::Status(503),
+    Fault::Status(504),
+    Fault::LostRequest,
+    Fault::LostAnswer,
+    Fault::HalfAnAnswer,
+];
+const NO: [Fault; 2] = [Fault::Status(401), Fault::Status(403)];
+
+struct World {
+    scenario: Scenario,
+    registry: Registry,
+    count: AtomicUsize,
+}
+
+/// How a push through a proxy ended.
+struct Pushed {
+    code: Option<i32>,
+    stderr: String,
+    /// How often the fault came.
+    faults: usize,
+    /// Whether the registry has the image of the layout under its tag; none where there is no such tag.
+    is_whole: Option<bool>,
+}
+
+impl World {
+    fn new() -> Option<Self> {
+        let registry = Registry::start()?;
+        let scenario = Scenario::new().without_engine();
+        Some(Self { scenario, registry, count: AtomicUsize::new(0) })
+    }
+
+    /// A push in which the first `times` requests to `target` fail.
+    fn push(&self, target: Target, fault: Fault, times: usize, more: &[&str]) -> Pushed {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let faults = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&faults);
+        let realm: Arc<Mutex<String>> = Arc::default();
+        let known = Arc::clone(&realm);
+        let own = move |request: &Request| {
+            let realm = format!("Bearer realm=\"http://{}/token\",service=\"tests\"", known.lock().expect("fine"));
+            match request.address.as_str() {
+                "/v2/" => Some(Answer::new(401).header("www-authenticate", realm)),
+                token if token.starts_with("/token") => {
+                    Some(Answer::new(200).body(r#"{"token":"abc","expires_in":300}"#))
+                }
+                _ => None,
+            }
+        };
+        let fails = move |request: &Request| {
+            let fails = target.is(request) && counted.fetch_add(1, Ordering::SeqCst) < times;
+            fails.then_some(fault)
+        };
+        let server = Server::with_faults(&self.registry.host, own, fails);
+        realm.lock().expect("fine").clone_from(&server.host);
+        let (folder, repository) = (format!("image{number}"), format!("team/am{number}"));
+        let (output, tag) = (format!("oci:{folder}"), format!("{}/{repository}:x", server.host));
+        let words = ["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes", "--base-image", "scratch", "--output", &output];
+        let child = self.scenario.spawn(&[&words[..], &["--tag", &tag, "--push"], more].concat());
+        let output = child.wait_with_output().expect("it ends");
+        let is_there = self.registry.has(&repository, "x");
+        let is_whole = is_there.then(|| {
+            let manifest = self.registry.manifest(&self.registry.digest_of(&repository, "x"));
+            let layers = manifest["layers"].as_array().expect("a list").iter();
+            let layers: Vec<&str> = layers.filter_map(|layer| layer["digest"].as_str()).collect();
+            // What a run that failed had written is gone again.
+            let folder = self.scenario.path(&folder);
+            let is_same = !folder.exists() || Layout::open(&folder, "x").layer_digests() == layers;
+            is_same && layers.iter().all(|digest| self.registry.has_blob(digest))
+        });
+        Pushed {
+            code: output.status.code(),
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+            faults: faults.load(Ordering::SeqCst).min(times),
+            is_whole,
+        }
+    }
+
+    /// All of `cases`, a few at a time.
+    fn each<T: Sync>(&self, cases: &[T], run: impl Fn(&T) + Sync) {
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        run(case);
+                    }
+                });
+            }
+        });
+    }
+}
+
+fn cases(faults: &[Fault]) -> Vec<(Target, Fault)> {
+    Target::ALL.iter().flat_map(|target| faults.iter().map(move |fault| (*target, *fault))).collect()
+}
+
+#[test]
+fn what_passes_is_survived() {
+    let Some(world) = World::new() else { return };
+    world.each(&cases(&PASSING), |(target, fault)| {
+        let pushed = world.push(*target, *fault, 1, &[]);
+        assert_eq!(pushed.code, Some(0), "{target:?} {fault:?}: {}", pushed.stderr);
+        assert_eq!((pushed.faults, pushed.is_whole), (1, Some(true)), "{target:?} {fault:?}: {}", pushed.stderr);
+    });
+}
+
+#[test]
+fn what_does_not_pass_is_no_success() {
+    let Some(world) = World::new() else { return };
+    world.each(&cases(&PASSING), |(target, fault)| {
+        let pushed = world.push(*target, *fault, usize::MAX, &["--retries", "2"]);
+        let is_done = matches!(fault, Fault::LostAnswer | Fault::HalfAnAnswer);
+        let expected = match target {
+            // It is found there when it is looked for again.
+            Target::PutBlob if is_done => (Some(0), Some(true)),
+            // What was done without an answer to us stays done: its tag is whole, and we say that we do not know.
+            Target::PutManifest if is_done => (Some(9), Some(true)),
+            _ => (Some(9), None),
+        };
+        assert_eq!((pushed.code, pushed.is_whole), expected, "{target:?} {fault:?}: {}", pushed.stderr);
+        if pushed.code == Some(0) {
+            return;
+        }
+        assert!(pushed.stderr.contains("error: push-image: ") && pushed.stderr.contains("next: "), "{}", pushed.stderr);
+        assert!(pushed.stderr.contains("once more in "), "{target:?} {fault:?}: {}", pushed.stderr);
+    });
+}
+
+#[test]
+fn no_is_no() {
+    let Some(world) = World::new() else { return };
+    // Whoever greets with 401 asks for a token, as always.
+    let cases: Vec<_> = cases(&NO).into_iter().filter(|(target, _)| *target != Target::Greeting).collect();
+    let asked: Mutex<BTreeMap<String, usize>> = Mutex::default();
+    world.each(&cases, |(target, fault)| {
+        let pushed = world.push(*target, *fault, usize::MAX, &[]);
+        assert_eq!((pushed.code, pushed.is_whole), (Some(9), None), "{target:?} {fault:?}: {}", pushed.stderr);
+        assert!(!pushed.stderr.contains("once more"), "{target:?} {fault:?}: {}", pushed.stderr);
+        asked.lock().expect("fine").insert(format!("{target:?} {fault:?}"), pushed.faults);
+    });
+    // Blobs go side by side, so that several can be refused at once; none is tried again.
+    let asked = asked.into_inner().expect("fine");
+    assert!(asked.values().all(|count| (1..=4).contains(count)), "{asked:?}");
+}
+
+#[test]
+fn a_pause_that_is_asked_for_is_made_and_no_longer_one() {
+    let Some(world) = World::new() else { return };
+    let began = std::time::Instant::now();
+    let pushed = world.push(Target::BeginUpload, Fault::RetryAfter(429, 2), 1, &[]);
+    assert_eq!(pushed.code, Some(0), "{}", pushed.stderr);
+    assert!(began.elapsed().as_secs() >= 2 && pushed.stderr.contains("once more in 2.0 s"), "{}", pushed.stderr);
+    let pushed = world.push(Target::BeginUpload, Fault::RetryAfter(503, 3600), 1, &[]);
+    assert_eq!((pushed.code, pushed.is_whole), (Some(9), None), "{}", pushed.stderr);
+}
+
+#[test]
+fn silence_has_an_end() {
+    let Some(world) = World::new() else { return };
+    let pushed = world.push(Target::HeadBlob, Fault::Stall(45), 1, &[]);
+    assert_eq!((pushed.code, pushed.is_whole), (Some(0), Some(true)), "{}", pushed.stderr);
+}
+
+#[test]
+fn once_is_once() {
+    let Some(world) = World::new() else { return };
+    let pushed = world.push(Target::BeginUpload, Fault::Status(503), usize::MAX, &["--retries", "1"]);
+    assert_eq!((pushed.code, pushed.faults), (Some(9), 1), "{}", pushed.stderr);
+    for wrong in ["0", "101", "x", "-1"] {
+        world.scenario.run(&["inspect", "x", &format!("--retries={wrong}")]).fails_with(2).says("--retries");
+    }
+}

@@ -1,0 +1,131 @@
+//! A run that somebody watches: arguments and environment of every process that there is, and every byte that is left.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use base64::Engine as _;
+
+use crate::support::Scenario;
+use crate::support::layout::Layout;
+
+/// In no other test: others run beside this one, with passwords of their own in their environment.
+const PASSWORD: &str = "w~a/t+c h?é'\"$%\\ed-8412";
+
+/// The password as different writers write it.
+fn forms() -> Vec<Vec<u8>> {
+    let json = serde_json::to_string(PASSWORD).expect("a string");
+    let quoted = PASSWORD.replace('\'', "'\\''");
+    let percent: String = PASSWORD
+        .bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        })
+        .collect();
+    let base64 = base64::engine::general_purpose::STANDARD;
+    // As the second half of `user:password`, at each of the three places that it can have there.
+    let inner = (0..3).map(|skip| base64.encode(&PASSWORD.as_bytes()[skip..PASSWORD.len() - 3]));
+    let inner = inner.map(|text| text[..text.len() - 4].to_owned());
+    let plain = [PASSWORD.to_owned(), json.trim_matches('"').to_owned(), quoted, percent];
+    plain.into_iter().chain(inner).map(String::into_bytes).collect()
+}
+
+fn is_in(bytes: &[u8], forms: &[Vec<u8>]) -> bool {
+    forms.iter().any(|form| memchr::memmem::find(bytes, form).is_some())
+}
+
+/// Command lines of the processes that have the password in their arguments, and of those that have it in their environment.
+fn watch(forms: &[Vec<u8>], until: &AtomicBool) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut arguments, mut environments) = (BTreeSet::new(), BTreeSet::new());
+    while !until.load(Ordering::Relaxed) {
+        for process in fs::read_dir("/proc").expect("Linux").filter_map(Result::ok) {
+            let read = |name: &str| fs::read(process.path().join(name)).unwrap_or_default();
+            let (command, environment) = (read("cmdline"), read("environ"));
+            let shown = || String::from_utf8_lossy(&command).replace('\0', " ");
+            if is_in(&command, forms) {
+                arguments.insert(shown());
+            }
+            if is_in(&environment, forms) {
+                environments.insert(shown());
+            }
+        }
+    }
+    (arguments, environments)
+}
+
+#[test]
+fn the_password_is_seen_by_nobody_but_the_update_tool() {
+    if !cfg!(target_os = "linux") {
+        crate::support::engine::skip_even_in_ci("there is no /proc");
+        return;
+    }
+    let forms = forms();
+    let scenario = Scenario::new().without_engine().with_tool(|tool| {
+        tool.loud = true;
+        tool.slow_ms = 50;
+    });
+    fs::write(scenario.path("password"), PASSWORD).expect("written");
+    let words = ["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes", "--username", "somebody@example.org"];
+    let more =
+        ["--password-file", "password", "--base-image", "scratch", "--output", "oci:image", "--report", "report"];
+    let kept = ["-vv", "--workspace", "work", "--keep-workspace"];
+    let until = AtomicBool::new(false);
+    let (output, (arguments, environments)) = std::thread::scope(|scope| {
+        let watching = scope.spawn(|| watch(&forms, &until));
+        let child = scenario.spawn(&[&words[..], &more, &kept].concat());
+        let output = child.wait_with_output().expect("it ends");
+        until.store(true, Ordering::Relaxed);
+        (output, watching.join().expect("it looks on"))
+    });
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(arguments.is_empty(), "{arguments:?}");
+    let is_tools = |command: &String| command.contains("/bin/wso2update_");
+    assert!(!environments.is_empty() && environments.iter().all(is_tools), "{environments:?}");
+    assert!(!is_in(&output.stderr, &forms) && !is_in(&output.stdout, &forms));
+    fs::remove_file(scenario.path("password")).expect("there");
+    let layout = Layout::open(&scenario.path("image"), "4.1.0.10-hf3");
+    for (index, _) in layout.diff_ids().iter().enumerate() {
+        assert!(!is_in(&layout.layer_bytes(index), &forms), "layer {index}");
+    }
+    let mut left = Scenario::snapshot_of(&scenario.path(""));
+    // In which the stand-in notes how it was called.
+    left.remove("journal");
+    let holders: Vec<&String> = left.iter().filter(|(_, bytes)| is_in(bytes, &forms)).map(|(path, _)| path).collect();
+    assert!(left.len() > 50 && holders.is_empty(), "{holders:?}");
+    // And it would have been found.
+    assert!(is_in(format!("say {PASSWORD}").as_bytes(), &forms));
+    let pair = base64::engine::general_purpose::STANDARD.encode(format!("jo:{PASSWORD}"));
+    assert!(is_in(pair.as_bytes(), &forms), "{pair}");
+}
+
+#[test]
+fn the_update_tool_gets_the_users_environment_without_what_is_ours() {
+    let script = "env > $home/../../env.txt; echo x >> $home/x.txt";
+    let scenario = Scenario::empty().with_script(script).with_hotfix(1, |hotfix| hotfix.add("x", "y"));
+    let scenario = scenario.env("HTTPS_PROXY", "http://proxy:1").env("JENKINS_SERVER_COOKIE", "durable-1");
+    let scenario = scenario.env("BUILD_ID", "7").env("HOTFIX_LABEL", "team=a").env("HOTFIX_QUIET", "false");
+    scenario
+        .run(&[
+            "apply",
+            "packs/wso2am-4.1.0.10.zip",
+            "hotfixes",
+            "--output",
+            "oci:image",
+            "--base-image",
+            "scratch",
+            "--workspace",
+            "work",
+            "--keep-workspace",
+            "--workspace-mode",
+            "copy",
+        ])
+        .leaves_no_process();
+    let seen = Scenario::snapshot_of(&scenario.path("work"));
+    let (_, seen) = seen.iter().find(|(path, _)| path.ends_with("env.txt")).expect("it was written");
+    let seen = String::from_utf8_lossy(seen);
+    for line in ["HTTPS_PROXY=http://proxy:1", "JENKINS_SERVER_COOKIE=durable-1", "BUILD_ID=7"] {
+        assert!(seen.lines().any(|found| found == line), "{line}: {seen}");
+    }
+    assert!(!seen.contains("HOTFIX_") && !seen.contains("DOCKER_AUTH_CONFIG"), "{seen}");
+}
