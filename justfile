@@ -16,6 +16,10 @@ clippy:
 test:
     cargo test --workspace --locked
 
+# `apply` killed at 300 random moments (minutes; CI does 40)
+torture:
+    HOTFIX_TORTURE=300 cargo test --release --locked -p hotfix-pipeline --test cli -- killed::
+
 # API documentation, in target/doc
 doc:
     RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items --locked

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 
-use super::INDEX;
+use super::{BLOBS, INDEX, UNFINISHED};
 use crate::{Error, Result};
 
 /// How often it is looked whether another one has done its work.
@@ -43,17 +43,23 @@ impl LayoutGuard {
         loop {
             guard.create_dirs(directory)?;
             let lock = File::open(directory).map_err(Error::io("open the folder", directory))?;
-            while is_locked(&lock) {
-                if cancel.is_cancelled() {
-                    return Err(Error::Cancelled);
+            let is_ours = loop {
+                match lock.try_lock() {
+                    Ok(()) => break true,
+                    // Where the file system knows no locks, nobody has one.
+                    Err(TryLockError::Error(_)) => break false,
+                    Err(TryLockError::WouldBlock) if cancel.is_cancelled() => return Err(Error::Cancelled),
+                    Err(TryLockError::WouldBlock) => thread::sleep(PATIENCE),
                 }
-                thread::sleep(PATIENCE);
-            }
+            };
             // Whoever had it may have undone all, the folder included.
             let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
             let locked = lock.metadata().map(place).map_err(Error::io("open the folder", directory))?;
             if fs::metadata(directory).is_ok_and(|metadata| place(metadata) == locked) {
                 guard.lock = Some(lock);
+                if is_ours {
+                    remove_leftovers(directory);
+                }
                 return Ok(guard);
             }
         }
@@ -87,7 +93,7 @@ impl LayoutGuard {
         if path.exists() {
             return Ok(());
         }
-        fs::write(path, bytes).map_err(Error::io("write", path))?;
+        write_whole(path, bytes)?;
         self.files.push(path.to_owned());
         Ok(())
     }
@@ -108,7 +114,18 @@ impl LayoutGuard {
     }
 }
 
-/// Whether another one has `folder`; else it is ours now. Where the file system knows no locks, nobody has.
+/// What runs that were killed have left: whoever writes here has the lock.
+fn remove_leftovers(directory: &Path) {
+    let entries =
+        [directory.to_owned(), directory.join(BLOBS)].into_iter().filter_map(|folder| fs::read_dir(folder).ok());
+    let is_one = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(UNFINISHED);
+    for left in entries.flatten().filter_map(std::result::Result::ok).filter(is_one) {
+        // What cannot be removed is in nobody's way.
+        let _ = fs::remove_file(left.path());
+    }
+}
+
+/// Whether another one has `folder`; else it is ours as long as it is open.
 pub(super) fn is_locked(folder: &File) -> bool {
     matches!(folder.try_lock(), Err(TryLockError::WouldBlock))
 }
@@ -146,7 +163,7 @@ impl ReplacedIndex {
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::Builder::new()
-        .prefix(".hotfix-")
+        .prefix(UNFINISHED)
         .tempfile_in(directory)
         .map_err(Error::io("write to the folder", directory))?;
     file.write_all(bytes).map_err(Error::io("write", path))?;

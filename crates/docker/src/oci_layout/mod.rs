@@ -22,6 +22,9 @@ pub use read::{Labelled, labels_in, open, read_labels};
 pub(crate) use write::write_single;
 pub use write::{DigestOfBlob, check_target, write};
 
+const BLOBS: &str = "blobs/sha256";
+/// A file begins with this until it is whole.
+const UNFINISHED: &str = ".hotfix-";
 const INDEX: &str = "index.json";
 const LAYOUT_FILE: &str = "oci-layout";
 const LAYOUT_VERSION: &str = r#"{"imageLayoutVersion":"1.0.0"}"#;
@@ -137,7 +140,7 @@ pub(crate) fn blob_path(directory: &Path, digest: &str) -> Result<PathBuf> {
     let hash =
         digest.strip_prefix("sha256:").filter(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()));
     match hash {
-        Some(hash) => Ok(directory.join("blobs/sha256").join(hash)),
+        Some(hash) => Ok(directory.join(BLOBS).join(hash)),
         None => Err(Error::Layout { path: directory.to_owned(), reason: format!("'{digest}' is no SHA-256 digest") }),
     }
 }

@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 use super::guard::{LayoutGuard, is_locked};
 use super::read::read_index;
 use super::{
-    CONFIG_TYPE, Descriptor, GZIP_LAYER_TYPE, INDEX, INDEX_TYPE, Index, LAYER_TYPE, LAYOUT_FILE, LAYOUT_VERSION,
-    MANIFEST_TYPE, Manifest, REF_NAME, ZSTD_LAYER_TYPE, blob_path,
+    BLOBS, CONFIG_TYPE, Descriptor, GZIP_LAYER_TYPE, INDEX, INDEX_TYPE, Index, LAYER_TYPE, LAYOUT_FILE, LAYOUT_VERSION,
+    MANIFEST_TYPE, Manifest, REF_NAME, UNFINISHED, ZSTD_LAYER_TYPE, blob_path,
 };
 use crate::base::Source;
 use crate::cancel::CancellableWriter;
@@ -41,11 +41,18 @@ fn check_layout(directory: &Path) -> Result<()> {
     match fs::read_dir(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(source) => Err(Error::io("open the folder", directory)(source)),
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => read_index(directory).map(drop),
+        Ok(mut entries) => match entries.all(|entry| entry.is_ok_and(|entry| is_of_beginning(&entry))) {
+            // As a run that was killed has begun it, if there is anything.
+            true => Ok(()),
+            false => read_index(directory).map(drop),
         },
     }
+}
+
+/// Whether it is what is written before the index.
+fn is_of_beginning(entry: &fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    [LAYOUT_FILE, "blobs"].iter().any(|known| name == *known) || name.to_string_lossy().starts_with(UNFINISHED)
 }
 
 /// Finds the digest (`sha256:…`) of a blob that is in a layout already: by reading it, or by knowing that nobody has changed
@@ -80,7 +87,7 @@ fn write_blocking(
 ) -> Result<(BuiltImage, LayoutGuard)> {
     let mut added = LayoutGuard::begin(directory, cancel)?;
     check_layout(directory)?;
-    added.create_dirs(&directory.join("blobs/sha256"))?;
+    added.create_dirs(&directory.join(BLOBS))?;
     let mut layers = copy_base(&mut added, directory, image, digest_of_blob)?;
     let (mut ids, mut blobs) = (Vec::new(), Vec::new());
     for layer in &image.layers {
@@ -141,8 +148,8 @@ fn write_json(added: &mut LayoutGuard, directory: &Path, media_type: &str, bytes
 }
 
 fn blob_file(directory: &Path) -> Result<NamedTempFile> {
-    let blobs = directory.join("blobs/sha256");
-    tempfile::Builder::new().prefix(".hotfix-").tempfile_in(&blobs).map_err(Error::io("write to the folder", &blobs))
+    let blobs = directory.join(BLOBS);
+    tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&blobs).map_err(Error::io("write to the folder", &blobs))
 }
 
 /// The base's layers as they are stored, so that they keep their compressed digests.
@@ -192,7 +199,7 @@ fn as_oci_layer(layer: &Descriptor) -> Descriptor {
 fn write_index(added: &mut LayoutGuard, directory: &Path, manifest: &Descriptor, tags: &[ImageRef]) -> Result<()> {
     let mut index = match read_index(directory) {
         Ok(index) => index,
-        Err(Error::Layout { .. }) if !directory.join(LAYOUT_FILE).exists() => {
+        Err(_) if !directory.join(INDEX).exists() => {
             Index { schema_version: 2, media_type: INDEX_TYPE.to_owned(), manifests: Vec::new() }
         }
         Err(error) => return Err(error),

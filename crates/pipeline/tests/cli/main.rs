@@ -32,6 +32,7 @@ mod hostile_zips;
 mod inputs;
 mod inspect;
 mod interrupt;
+mod killed;
 mod layout;
 mod layout_base;
 mod migrate;
