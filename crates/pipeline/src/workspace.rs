@@ -1,6 +1,6 @@
 //! Where the work is done: a folder of its own, gone at the end.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -8,7 +8,6 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 pub use hotfix_docker::fetch::temporary_folder;
-use tempfile::TempDir;
 use tracing::{info, warn};
 
 use crate::step::Problem;
@@ -16,14 +15,17 @@ use crate::stragglers;
 
 /// What the names of workspaces begin with.
 const PREFIX: &str = "hotfix-";
-/// The file in a workspace that whoever works there holds.
-const LOCK: &str = ".lock";
+/// And while they are made, and while they are removed: nobody misses those.
+const NEW: &str = ".hotfix-new-";
+const GONE: &str = ".hotfix-gone-";
+/// A file in each that is not to be kept: without anybody who works there it was left.
+const MARK: &str = ".in-use";
+/// Others can take a new one for one that was left in the moment before it is locked.
+const TRIES: u32 = 10;
 
 /// A private folder, removed on drop unless it is to be kept.
 #[derive(Debug)]
 pub struct Workspace {
-    /// Emptied on drop, so that it can be removed there with care.
-    folder: Option<TempDir>,
     path: PathBuf,
     /// Folders above it that were made for this run, innermost first.
     made_parents: Vec<PathBuf>,
@@ -54,14 +56,8 @@ impl Workspace {
         // The tool gets paths from here as arguments and from another folder, so they must not be relative.
         let parent_path = parent.canonicalize().map_err(failed)?;
         remove_leftovers(&parent_path);
-        let folder = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .permissions(fs::Permissions::from_mode(0o700))
-            .tempdir_in(&parent_path)
-            .map_err(failed)?;
-        let path = folder.path().to_owned();
-        let lock = lock(&path).ok();
-        let workspace = Self { folder: Some(folder), path, made_parents, keep, _lock: lock, cleaner: Mutex::default() };
+        let (path, lock) = make(&parent_path).map_err(failed)?;
+        let workspace = Self { path, made_parents, keep, _lock: lock, cleaner: Mutex::default() };
         for part in [workspace.home(), workspace.temporary(), workspace.hotfixes()] {
             fs::create_dir(part).map_err(failed)?;
         }
@@ -127,23 +123,19 @@ impl Workspace {
 
 impl Drop for Workspace {
     fn drop(&mut self) {
-        let Some(folder) = self.folder.take() else { return };
         if self.keep {
-            let kept = folder.keep();
             // Without it nobody takes it for one that was left.
-            let _ = fs::remove_file(kept.join(LOCK));
-            info!("the workspace is kept: {}", kept.display());
+            let _ = fs::remove_file(self.path.join(MARK));
+            info!("the workspace is kept: {}", self.path.display());
             return;
         }
-        stragglers::end(folder.path());
+        stragglers::end(&self.path);
         if let Some(cleaner) = self.cleaner.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             // A panic of it has been told of.
             let _ = cleaner.join();
         }
-        // From here on the removal below is the only one.
-        let path = folder.keep();
-        if let Err(error) = remove(&path) {
-            warn!("the workspace {} could not be removed: {error}", path.display());
+        if let Err(error) = discard(&self.path) {
+            warn!("the workspace {} could not be removed: {error}", self.path.display());
         }
         for parent in &self.made_parents {
             // Somebody else's files in it are a good reason for it to stay.
@@ -152,33 +144,61 @@ impl Drop for Workspace {
     }
 }
 
-/// Marks the workspace `folder` as one that somebody works in, from the moment on at which others can see the mark.
-fn lock(folder: &Path) -> io::Result<File> {
-    let new = folder.join(format!("{LOCK}.new"));
-    let file = File::create_new(&new)?;
-    file.lock()?;
-    fs::rename(new, folder.join(LOCK))?;
-    Ok(file)
+/// A new workspace in `parent`, locked where the file system knows of locks.
+fn make(parent: &Path) -> io::Result<(PathBuf, Option<File>)> {
+    let private = || fs::Permissions::from_mode(0o700);
+    for _ in 0..TRIES {
+        let new = tempfile::Builder::new().prefix(NEW).permissions(private()).tempdir_in(parent)?.keep();
+        let lock = match File::open(&new).map(|folder| folder.try_lock().map(|()| folder)) {
+            Ok(Ok(lock)) => Some(lock),
+            Ok(Err(TryLockError::Error(_))) => None,
+            // Somebody is removing it.
+            Ok(Err(TryLockError::WouldBlock)) | Err(_) => continue,
+        };
+        if lock.is_some() && File::create_new(new.join(MARK)).is_err() {
+            continue;
+        }
+        let name = new.file_name().unwrap_or_default().to_string_lossy().replacen(NEW, PREFIX, 1);
+        let path = parent.join(name);
+        fs::rename(&new, &path)?;
+        return Ok((path, lock));
+    }
+    Err(io::Error::other("others remove what is made"))
 }
 
 /// Removes the workspaces of this user in `parent` that nobody works in: their runs were killed.
 fn remove_leftovers(parent: &Path) {
     let entries = fs::read_dir(parent).into_iter().flatten().filter_map(Result::ok);
-    let folders =
-        entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)).map(|entry| entry.path());
     let user = rustix::process::geteuid().as_raw();
     let is_ours =
-        |path: &PathBuf| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == user);
-    for path in folders.filter(is_ours) {
-        let is_left = File::open(path.join(LOCK)).is_ok_and(|file| file.try_lock().is_ok());
-        if !is_left {
+        |path: &Path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == user);
+    for (name, path) in entries.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())) {
+        let is_half = name.starts_with(NEW) || name.starts_with(GONE);
+        let is_marked = || name.starts_with(PREFIX) && path.join(MARK).symlink_metadata().is_ok();
+        if !is_ours(&path) || !(is_half || is_marked()) {
+            continue;
+        }
+        // Held while it is removed: nobody else begins to work in it, or removes it as well.
+        let Ok(lock) = File::open(&path) else { continue };
+        if lock.try_lock().is_err() {
             continue;
         }
         stragglers::end(&path);
-        match remove(&path) {
+        match discard(&path) {
             Ok(()) => info!("{}, which a run that was killed has left, is removed", path.display()),
             Err(error) => warn!("{}, which a run that was killed has left, cannot be removed: {error}", path.display()),
         }
+    }
+}
+
+/// Removes a workspace under a name by which the next run removes the rest, whenever this is stopped.
+fn discard(path: &Path) -> io::Result<()> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let suffix = name.rsplit('-').next().unwrap_or_default();
+    let gone = path.with_file_name(format!("{GONE}{suffix}"));
+    match fs::rename(path, &gone) {
+        Ok(()) => remove(&gone),
+        Err(_) => remove(path),
     }
 }
 
