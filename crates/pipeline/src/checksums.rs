@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::blocking::blocking;
 use crate::cache::{Cache, sha256_of};
+use crate::inputs::hint_of_full_disk;
 use crate::plan::Plan;
 use crate::source::Source;
 use crate::step::Problem;
@@ -31,7 +32,9 @@ pub async fn read_inputs(plan: &Plan, workspace: &Workspace, cache: Option<&Cach
     blocking(move || {
         let failed = |path: &Path| {
             let what = format!("{} cannot be read or copied to the workspace", path.display());
-            move |error: io::Error| Problem::new(what, "check its permissions and the workspace's disk").because(error)
+            let full = hint_of_full_disk(&folder);
+            let hint = full.unwrap_or_else(|| "check its permissions and the workspace's disk".to_owned());
+            move |error: io::Error| Problem::new(what, hint).because(error)
         };
         let mut sha256 = Vec::new();
         for hotfix in &hotfixes {

@@ -8,6 +8,7 @@ use hotfix_docker::auth::credentials_for;
 use hotfix_docker::base::{BaseImage, Platform};
 use hotfix_docker::engine::Engine;
 use hotfix_docker::image::{BuiltImage, Image};
+use hotfix_docker::layer::Layer;
 use hotfix_docker::oci_layout::{self, DigestOfBlob, LayoutGuard};
 use hotfix_docker::reference::ImageRef;
 use hotfix_docker::{fetch, load};
@@ -114,7 +115,14 @@ impl Destination {
                 let written = oci_layout::write(folder, image, tags, digest_of_blob, cancel).await;
                 let failed = |error| {
                     let what = format!("the image could not be written to {}", folder.display());
-                    Problem::new(what, "check the disk and the permissions of the folder").because(error)
+                    let most = bytesize::ByteSize(image.layers.iter().map(Layer::size).sum());
+                    let hint = match is_full(&error) {
+                        true => format!(
+                            "make room there, or give --output on a larger disk: the layers are of {most} at most"
+                        ),
+                        false => "check the disk and the permissions of the folder".to_owned(),
+                    };
+                    Problem::new(what, hint).because(error)
                 };
                 let (built, guard) = written.map_err(|error| damaged_content(error).unwrap_or_else(failed))?;
                 check()?;
@@ -122,6 +130,12 @@ impl Destination {
             }
         }
     }
+}
+
+/// Whether a disk is full that something was to be written to.
+fn is_full(error: &Error) -> bool {
+    let (Error::Layer(cause) | Error::Io { source: cause, .. }) = error else { return false };
+    matches!(cause.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
 }
 
 /// What was read before need not be read again.

@@ -15,6 +15,9 @@ use crate::source::{IMAGE_PREFIX, Source};
 use crate::step::Problem;
 use crate::vendor_image;
 
+/// With less, whatever fails fails for that.
+const ALMOST_NOTHING: u64 = 16 << 20;
+
 /// What a run works with, checked as far as it can be without engine, registry and vendor.
 pub(crate) struct Inputs {
     /// The product.
@@ -289,6 +292,12 @@ fn check_repository(repository: &str) -> Result<(), Problem> {
 /// Where the system does not say.
 pub(crate) fn free_disk(place: &Path) -> rustix::io::Result<u64> {
     rustix::fs::statvfs(place).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// What to do where `place` may be on a disk that is full; nothing where there is room.
+pub(crate) fn hint_of_full_disk(place: &Path) -> Option<String> {
+    let free = free_disk(place).ok().filter(|free| *free < ALMOST_NOTHING)?;
+    Some(format!("the disk of {} has {} free: make room there, or use a larger one", place.display(), ByteSize(free)))
 }
 
 /// Free disk where the workspace will be, in bytes; a problem where it is less than `needed`.

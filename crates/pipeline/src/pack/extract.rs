@@ -10,6 +10,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use bytesize::ByteSize;
 use rayon::prelude::*;
 use tokio_util::sync::CancellationToken;
 
@@ -27,22 +28,22 @@ impl ProductPack {
     /// that holds it goes.
     pub fn extract(&self, home: &Path, cancel: &CancellationToken) -> Result<(), Problem> {
         let root = Node { kind: NodeKind::Directory, mode: 0o755, mtime: self.newest() };
-        fs::create_dir(home).map_err(|error| self.failed("", error))?;
+        fs::create_dir(home).map_err(|error| self.failed(home, "", error))?;
         let (folders, others): (Vec<_>, Vec<_>) =
             self.nodes.iter().partition(|(_, node)| node.kind == NodeKind::Directory);
         // In the order of paths a folder comes before what is in it.
         for (path, _) in &folders {
-            fs::create_dir(home.join(path)).map_err(|error| self.failed(path, error))?;
+            fs::create_dir(home.join(path)).map_err(|error| self.failed(home, path, error))?;
         }
         others.par_iter().try_for_each(|(path, node)| {
             if cancel.is_cancelled() {
                 return Err(Problem::new("unpacking was stopped", "run the same command again"));
             }
-            self.make(&home.join(path), node).map_err(|error| self.failed(path, error))
+            self.make(&home.join(path), node).map_err(|error| self.failed(home, path, error))
         })?;
         settle_folders(home, &self.nodes)
             .and_then(|()| settle_path(home, &root))
-            .map_err(|error| self.failed("", error))
+            .map_err(|error| self.failed(home, "", error))
     }
 
     fn make(&self, target: &Path, node: &Node) -> io::Result<()> {
@@ -57,15 +58,19 @@ impl ProductPack {
         }
     }
 
-    fn failed(&self, path: &str, error: io::Error) -> Problem {
+    fn failed(&self, home: &Path, path: &str, error: io::Error) -> Problem {
         let hint = match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "make room, or give --workspace on a larger disk"
+                let needed = ByteSize(self.unpacked_bytes());
+                format!(
+                    "the product takes {needed} in {}: make room, or give --workspace on a larger disk",
+                    home.display()
+                )
             }
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => {
-                "download the pack again: it is damaged"
+                "download the pack again: it is damaged".to_owned()
             }
-            _ => "check the workspace's disk and permissions",
+            _ => "check the workspace's disk and permissions".to_owned(),
         };
         Problem::new(format!("{} in {} cannot be unpacked", printable(path), self.path.display()), hint).because(error)
     }

@@ -20,6 +20,7 @@ use tracing::{debug, info};
 use crate::credentials::{Credentials, PASSWORD_VARIABLE, USERNAME_VARIABLE};
 use crate::home::{ProductHome, set_run_bit};
 use crate::hotfix::Hotfix;
+use crate::inputs::hint_of_full_disk;
 use crate::pack::CONFIG_JSON;
 use crate::process::{self, Finished};
 use crate::redact::Redactor;
@@ -369,6 +370,8 @@ impl<'a> UpdateTool<'a> {
             ),
             None => ("it was ended by a signal".to_owned(), "see whether the machine ran out of memory", Kind::Failed),
         };
+        let full = [self.home.path(), &self.place.path()].into_iter().find_map(hint_of_full_disk);
+        let hint = full.filter(|_| kind == Kind::Failed).unwrap_or_else(|| hint.to_owned());
         let said = if shown.is_empty() { "it said nothing".to_owned() } else { format!("it said:\n{shown}") };
         Problem::new(format!("{what}: {how}"), hint).of_kind(kind).because(anyhow::Error::msg(said))
     }

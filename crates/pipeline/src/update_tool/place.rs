@@ -1,5 +1,7 @@
 //! Where the update tool keeps its own files.
 
+use std::path::PathBuf;
+
 use tokio::process::Command;
 
 use crate::stragglers;
@@ -33,6 +35,14 @@ impl ToolPlace<'_> {
                 command.env("HOME", workspace.home()).env("TMPDIR", workspace.temporary());
             }
             Self::User(mark) => drop(command.env(MARK_VARIABLE, mark)),
+        }
+    }
+
+    /// The folder that it keeps things in.
+    pub(super) fn path(&self) -> PathBuf {
+        match self {
+            Self::Workspace(workspace) => workspace.home(),
+            Self::User(_) => std::env::var_os("HOME").unwrap_or_default().into(),
         }
     }
 

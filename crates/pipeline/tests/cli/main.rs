@@ -26,6 +26,7 @@ mod env_promote;
 mod env_propagate;
 mod env_story;
 mod from_image;
+mod full_disk;
 mod full_size;
 mod hardships;
 mod hostile_zips;
