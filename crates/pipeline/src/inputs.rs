@@ -79,25 +79,13 @@ fn check_workspace_mode(request: &Request) -> Result<(), Problem> {
 
 /// Folders that will be written to: allowed to us, and none of them in the hotfix folder, which stays as it is.
 pub(crate) fn check_written_folders(request: &Request) -> Result<(), Problem> {
-    let layout = match &request.output {
-        Output::Layout(folder) => Some(folder),
-        Output::Docker => None,
-    };
-    let cache = request.cache.as_ref().filter(|cache| cache.is_wanted).map(|cache| &cache.folder);
-    let folders = [
-        ("--workspace", request.workspace.as_ref()),
-        ("--report", request.report.as_ref()),
-        ("--output", layout),
-        ("--cache-dir", cache),
-    ];
-    let hotfixes = request.hotfix_dir.canonicalize().unwrap_or_else(|_| request.hotfix_dir.clone());
-    for (option, folder) in folders.into_iter().filter_map(|(option, folder)| Some((option, folder?))) {
+    check_elsewhere(request, &request.hotfix_dir, "in the hotfix folder, which is never written to")?;
+    for (option, folder) in written_folders(request) {
         let there = nearest_existing(folder);
-        let absolute = there.canonicalize().unwrap_or_else(|_| there.to_owned());
-        if absolute.starts_with(&hotfixes) {
+        if !there.is_dir() {
             return Err(Problem::new(
-                format!("{option} {} is in the hotfix folder, which is never written to", folder.display()),
-                "give a folder elsewhere",
+                format!("{option} {} cannot be written to: {} is no folder", folder.display(), there.display()),
+                "give a folder, or the name of a new one",
             ));
         }
         let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
@@ -110,6 +98,37 @@ pub(crate) fn check_written_folders(request: &Request) -> Result<(), Problem> {
         })?;
     }
     Ok(())
+}
+
+/// That nothing is written into the folder `kept`; `why` says what it is.
+pub(crate) fn check_elsewhere(request: &Request, kept: &Path, why: &str) -> Result<(), Problem> {
+    let kept = kept.canonicalize().unwrap_or_else(|_| kept.to_owned());
+    let is_in = |folder: &Path| {
+        let there = nearest_existing(folder);
+        there.canonicalize().unwrap_or_else(|_| there.to_owned()).starts_with(&kept)
+    };
+    match written_folders(request).find(|(_, folder)| is_in(folder)) {
+        None => Ok(()),
+        Some((option, folder)) => {
+            Err(Problem::new(format!("{option} {} is {why}", folder.display()), "give a folder elsewhere"))
+        }
+    }
+}
+
+/// The folders that a run writes to, by the options that name them.
+fn written_folders(request: &Request) -> impl Iterator<Item = (&'static str, &Path)> {
+    let layout = match &request.output {
+        Output::Layout(folder) => Some(folder),
+        Output::Docker => None,
+    };
+    let cache = request.cache.as_ref().filter(|cache| cache.is_wanted).map(|cache| &cache.folder);
+    let folders = [
+        ("--workspace", request.workspace.as_ref()),
+        ("--report", request.report.as_ref()),
+        ("--output", layout),
+        ("--cache-dir", cache),
+    ];
+    folders.into_iter().filter_map(|(option, folder)| Some((option, folder?.as_path())))
 }
 
 /// The folder itself, or the first above it that exists.

@@ -133,9 +133,12 @@ impl Recorder {
     }
 
     fn note<T>(&mut self, step: Step, start: Instant, result: Result<T, Problem>) -> Result<T, Failure> {
-        if let Some(report) = self.report.steps.iter_mut().find(|report| report.name == step) {
-            report.seconds += rounded(start.elapsed());
-            report.status = if result.is_ok() { Status::Passed } else { Status::Failed };
+        let seconds = rounded(start.elapsed());
+        let status = if result.is_ok() { Status::Passed } else { Status::Failed };
+        match self.report.steps.iter_mut().find(|report| report.name == step) {
+            Some(report) => (report.seconds, report.status) = (report.seconds + seconds, status),
+            // Of a server, which images have nothing to do with.
+            None => self.report.steps.push(StepReport { name: step, status, seconds }),
         }
         result.map_err(|problem| Failure { step, problem })
     }

@@ -10,7 +10,11 @@ impl Report {
         let mut text = String::new();
         let mut line = |line: String| text.push_str(&(line + "\n"));
         let title = self.product.as_ref().map(|product| format!("{} {}", product.name, product.full_version()));
-        let outcome = if self.outcome == Outcome::Success { "image built" } else { "failed" };
+        let outcome = match (self.outcome, &self.image) {
+            (Outcome::Failure, _) => "failed",
+            (Outcome::Success, Some(_)) => "image built",
+            (Outcome::Success, None) => "done",
+        };
         line(format!("# {}: {outcome}\n", title.unwrap_or_else(|| "hotfix".to_owned())));
         if let Some(error) = &self.error {
             line(format!(

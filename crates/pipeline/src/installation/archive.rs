@@ -49,7 +49,10 @@ pub fn write(
     cancel: &CancellationToken,
 ) -> Result<Backup, Problem> {
     let failed = |error: io::Error| {
-        let hint = "make room, or give --to with a file on another disk";
+        let hint = match error.kind() {
+            io::ErrorKind::PermissionDenied => "give --to with a file in a folder that you may write to",
+            _ => "make room, or give --to with a file on another disk",
+        };
         Problem::new(format!("the backup {} cannot be written", to.display()), hint).because(error)
     };
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -223,7 +226,7 @@ fn read(path: &Path, shown: &Path, take: Take<'_>) -> Result<Manifest, Problem> 
         .map_err(|error| Problem::new(format!("the backup {} cannot be read", shown.display()), hint).because(error))?;
     let none = || Problem::new(format!("{} is no backup", shown.display()), hint);
     let decoder = zstd::Decoder::new(BufReader::new(file)).map_err(|error| none().because(error))?;
-    let mut archive = Archive::new(decoder);
+    let mut archive = Archive::new(BufReader::new(decoder));
     let mut entries = archive.entries().map_err(|error| none().because(error))?;
     let first = entries.next().ok_or_else(none)?.map_err(|error| none().because(error))?;
     if first.path_bytes().as_ref() != MANIFEST.as_bytes() {
@@ -240,9 +243,15 @@ fn read(path: &Path, shown: &Path, take: Take<'_>) -> Result<Manifest, Problem> 
         let wrong = |error: io::Error| damaged(printable(&entry.path)).because(error);
         check(entry, &mut found, take, wrong)?;
     }
-    match expected.next() {
-        Some(missing) => Err(damaged(format!("{} is not in it", printable(&missing.path)))),
+    if let Some(missing) = expected.next() {
+        return Err(damaged(format!("{} is not in it", printable(&missing.path))));
+    }
+    // A tar ends with zeros; what comes after them is nobody's.
+    let mut rest = archive.into_inner().bytes();
+    match rest.find(|byte| !matches!(byte, Ok(0))) {
         None => Ok(manifest),
+        Some(Ok(_)) => Err(damaged("there is something behind its end".to_owned())),
+        Some(Err(error)) => Err(broken(error)),
     }
 }
 

@@ -12,6 +12,8 @@ const SETTINGS: &str = "repository/conf/deployment.toml";
 /// it came.
 const BROUGHT: [(&str, &str); 3] =
     [("apim_db", "WSO2AM_DB.mv.db"), ("shared_db", "WSO2SHARED_DB.mv.db"), ("identity_db", "WSO2IDENTITY_DB.mv.db")];
+const H2: &str = "h2";
+const UNKNOWN: &str = "unknown";
 /// Of products from before `deployment.toml`.
 const OLD_SETTINGS: &str = "repository/conf/datasources/master-datasources.xml";
 
@@ -49,10 +51,10 @@ fn by_settings(text: &str, is_there: impl Fn(&str) -> bool) -> Databases {
             // `[database.apim_db]`, and `[[datasource]]` for those of the user's own.
             ("database", DeValue::Table(databases)) => {
                 names.extend(databases.keys().map(|name| name.get_ref().as_ref()));
-                kinds.extend(databases.values().filter_map(|database| kind_of(database.get_ref())));
+                kinds.extend(databases.values().map(|database| kind_of(database.get_ref())));
             }
             ("datasource", DeValue::Array(sources)) => {
-                kinds.extend(sources.iter().filter_map(|source| kind_of(source.get_ref())));
+                kinds.extend(sources.iter().map(|source| kind_of(source.get_ref())));
             }
             _ => {}
         }
@@ -60,25 +62,36 @@ fn by_settings(text: &str, is_there: impl Fn(&str) -> bool) -> Databases {
     let unnamed = BROUGHT.iter().find(|(name, file)| !names.contains(name) && is_there(file));
     match kinds.as_slice() {
         [] => Databases::Embedded(format!("{SETTINGS} names no database, so they are embedded")),
-        kinds if kinds.iter().any(|kind| kind == "h2") => {
-            Databases::Embedded(format!("{SETTINGS} names an embedded H2"))
-        }
+        kinds if kinds.iter().any(|kind| kind == H2) => Databases::Embedded(format!("{SETTINGS} names an embedded H2")),
+        kinds if kinds.iter().any(|kind| kind == UNKNOWN) => Databases::Embedded(format!(
+            "{SETTINGS} does not say of which kind each database is, so they may be embedded"
+        )),
         kinds => match unnamed {
             Some((name, file)) => Databases::Embedded(format!("{SETTINGS} does not name {name}, so {file} is in use")),
-            None => Databases::External(format!("{SETTINGS} names external databases only ({})", kinds.join(", "))),
+            None => Databases::External(format!(
+                "{SETTINGS} names external databases only ({}); --include {DATABASE} takes what is there all the same",
+                kinds.join(", ")
+            )),
         },
     }
 }
 
-/// `h2`, `mysql` and so on, by the type or the address.
-fn kind_of(database: &DeValue<'_>) -> Option<String> {
-    let DeValue::Table(settings) = database else { return None };
-    let text = |name: &str| match settings.get(name)?.get_ref() {
-        DeValue::String(text) => Some(text.to_lowercase()),
+/// `h2`, `mysql` and so on, by the type or the address; `h2` as well where any setting says so, and what is written as a variable,
+/// or not at all, is unknown.
+fn kind_of(database: &DeValue<'_>) -> String {
+    let text = |name: &str| match database {
+        DeValue::Table(settings) => match settings.get(name)?.get_ref() {
+            DeValue::String(text) => Some(text.to_lowercase()),
+            _ => None,
+        },
         _ => None,
     };
-    let by_address = || text("url")?.strip_prefix("jdbc:")?.split(':').next().map(str::to_owned);
-    text("type").or_else(by_address)
+    let address = text("url").and_then(|url| Some(url.strip_prefix("jdbc:")?.split(':').next()?.to_owned()));
+    let driver = text("driver").or_else(|| text("driverClassName"));
+    if address.as_deref() == Some(H2) || driver.is_some_and(|driver| driver.contains("org.h2")) {
+        return H2.to_owned();
+    }
+    text("type").or(address).filter(|kind| !kind.contains('$')).unwrap_or_else(|| UNKNOWN.to_owned())
 }
 
 #[cfg(test)]
@@ -99,8 +112,25 @@ mod tests {
             assert!(is_embedded(text), "{text}");
         }
         let oracle = "[database.x]\nurl = \"jdbc:oracle:thin:@db\"\n";
-        let expected = "repository/conf/deployment.toml names external databases only (mysql, oracle)";
+        let expected = "repository/conf/deployment.toml names external databases only (mysql, oracle); \
+                        --include repository/database takes what is there all the same";
         assert_eq!(by_settings(&[mysql, oracle].concat(), |_| false), Databases::External(expected.to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_said_may_be_embedded() {
+        for settings in [
+            "url = \"$env{URL}\"",
+            "type = \"$env{TYPE}\"\nurl = \"jdbc:mysql://db/x\"",
+            "type = \"mysql\"\nurl = \"jdbc:h2:./x\"",
+            "type = \"mysql\"\ndriver = \"org.h2.Driver\"",
+            "type = 1",
+            "[database.apim_db.pool_options]\nmaxActive = 5",
+        ] {
+            assert!(is_embedded(&format!("[database.apim_db]\n{settings}\n")), "{settings}");
+        }
+        assert!(is_embedded("database = { apim_db = 1 }\n"));
+        assert!(!is_embedded("[database.apim_db]\ntype = \"mysql\"\nurl = \"$env{URL}\"\n"));
     }
 
     #[test]

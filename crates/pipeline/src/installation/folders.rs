@@ -10,8 +10,8 @@ use super::archive::changed;
 use super::collect::{all, own};
 use super::databases::Databases;
 use super::manifest::{Entry, Kind};
-use crate::migration::FOLDER as JOURNAL;
-use crate::pack::{ProductPack, printable};
+use crate::migration::{CONFIGURATION, FOLDER as JOURNAL};
+use crate::pack::{ProductPack, ancestors, printable};
 use crate::step::Problem;
 
 const DEPLOYMENT: &str = "repository/deployment/server";
@@ -85,6 +85,7 @@ pub fn look_at(
 ) -> Result<Vec<Folder>, Problem> {
     let Wishes { include, exclude, also } = wishes;
     include.iter().chain(exclude).try_for_each(|wish| check_wish(installation, wish))?;
+    include.iter().try_for_each(|wish| check_links(installation, wish))?;
     let also = also.filter(|(folder, _)| installation.home.join(folder).exists());
     let more = include.iter().map(String::as_str).chain(also.map(|(folder, _)| folder));
     let more: BTreeSet<&str> = more.filter(|wish| !FOLDERS.contains(wish)).collect();
@@ -182,6 +183,27 @@ fn condition(
         BUNDLES => Ok(format!("bundles of your own: {own}")),
         _ => Ok(own),
     }
+}
+
+/// What is behind a link that a restore would not write through is not taken.
+fn check_links(installation: &Installation, wish: &str) -> Result<(), Problem> {
+    let is_link = |path: &&str| installation.home.join(path).symlink_metadata().is_ok_and(|it| it.is_symlink());
+    match ancestors(wish).chain([wish]).find(|path| is_link(path) && !may_be_a_link(path)) {
+        None => Ok(()),
+        Some(link) => Err(Problem::new(
+            format!(
+                "{} is a link, and 'hotfix restore' would not write through it",
+                installation.home.join(link).display()
+            ),
+            "leave it out, and keep what it leads to in another way",
+        )),
+    }
+}
+
+/// Users have some folders with data elsewhere, behind a link; what is behind a link further down can be anywhere.
+pub(super) fn may_be_a_link(folder: &str) -> bool {
+    let roots = FOLDERS.into_iter().chain([CONFIGURATION]);
+    roots.into_iter().any(|root| Path::new(root).starts_with(folder))
 }
 
 /// What the user has named is there. Those of the vendor's list can be named whether they are or not.

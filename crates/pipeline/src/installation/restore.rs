@@ -11,12 +11,11 @@ use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use super::archive::Backup;
-use super::folders::FOLDERS;
+use super::folders::may_be_a_link;
 use super::manifest::{Entry, Kind};
 use super::put_back::{clean, is_as_it_was, put, settle, settle_owner_and_mode};
 use super::{Installation, Standing};
 use crate::checksums::digest_of_file;
-use crate::migration::CONFIGURATION;
 use crate::pack::{ancestors, printable};
 use crate::step::Problem;
 use crate::tree::utf8;
@@ -179,13 +178,8 @@ fn check_only(backup: &Backup, only: &[&Path]) -> Result<(), Problem> {
     ))
 }
 
-/// Whether the folders above `path` are folders of the product. Users have some of those with data elsewhere, behind a link; what is
-/// behind a link further down can be anywhere.
+/// Whether the folders above `path` are folders of the product, and no links but those that may be.
 fn check_folders(home: &Path, path: &str) -> Result<(), Problem> {
-    let may_be_a_link = |folder: &str| {
-        let roots = FOLDERS.into_iter().chain([CONFIGURATION]);
-        roots.into_iter().any(|root| Path::new(root).starts_with(folder))
-    };
     for folder in ancestors(path).filter(|folder| !may_be_a_link(folder)) {
         if home.join(folder).symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
             return Err(Problem::new(

@@ -75,10 +75,23 @@ impl Records {
         let config: Value = serde_json::from_slice(config)?;
         let applied = &config["hotfixes"];
         let hotfixes = applied.as_array().map(Vec::len).or_else(|| applied.as_object().map(serde_json::Map::len));
-        Ok(Self {
-            update_level: config["update-level"].as_str().and_then(|level| level.parse().ok()),
-            hotfixes: hotfixes.unwrap_or_default(),
-        })
+        Ok(Self { update_level: Self::level(&config["update-level"])?, hotfixes: hotfixes.unwrap_or_default() })
+    }
+
+    /// A text, as the vendor writes it, or a number; `-1` where no update was ever taken.
+    fn level(level: &Value) -> serde_json::Result<Option<u32>> {
+        let text = match level {
+            Value::Null => return Ok(None),
+            Value::String(text) => text.trim().to_owned(),
+            other => other.to_string(),
+        };
+        match text.as_str() {
+            "" | "-1" => Ok(None),
+            text => text
+                .parse()
+                .map(Some)
+                .map_err(|_| serde::de::Error::custom(format!("its update-level is no number: {}", printable(text)))),
+        }
     }
 }
 

@@ -192,10 +192,7 @@ fn central_entry(zip: &[u8], name: &[u8]) -> usize {
 #[test]
 fn a_workspace_or_report_folder_that_cannot_be_made() {
     let scenario = Scenario::new().with_file("file", "x").args(["--workspace", "file/below"]);
-    scenario
-        .apply()
-        .fails(4, "validate-inputs")
-        .says("--workspace file/below cannot be written to: file does not allow it");
+    scenario.apply().fails(4, "validate-inputs").says("--workspace file/below cannot be written to: file is no folder");
     let scenario = Scenario::new().with_file("file", "x").args(["--report", "file/below"]);
     scenario.apply().fails(4, "validate-inputs").says("--report file/below cannot be written to");
 }

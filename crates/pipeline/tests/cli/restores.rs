@@ -322,3 +322,15 @@ fn in_the_middle_of_a_migration_it_is_warned_of() {
         installed.run(command).succeeds().says(" is in the middle of moving to level 20, begun on ");
     }
 }
+
+#[test]
+fn what_is_behind_its_end_is_no_backup() {
+    let installed = Installed::new().with_own_data();
+    installed.run("backup HOME --to b.tar.zst").succeeds();
+    let whole = fs::read(installed.scenario.path("b.tar.zst")).expect("readable");
+    let more = zstd::encode_all(&b"more"[..], 3).expect("in memory");
+    for junk in [&b"junk"[..], &more] {
+        fs::write(installed.scenario.path("b.tar.zst"), [&whole, junk].concat()).expect("written");
+        installed.run("restore b.tar.zst HOME").fails_with(4).says("b.tar.zst is damaged");
+    }
+}
