@@ -140,7 +140,7 @@ pub(super) async fn migrate(cli: &Cli, args: &MigrateArgs) -> u8 {
     let wants_image = !asked.is_empty();
     let done = migrate_recorded(cli, args, wants_image, &mut recorder).await;
     let report = recorder.finish(done.as_ref().err());
-    if wants_image && !args.dry_run {
+    if !args.dry_run {
         write_report(&report, args.work.report.as_deref());
     }
     done.unwrap_or_else(|failure| failed(cli, &failure))
@@ -173,11 +173,22 @@ async fn migrate_recorded(
         true => None,
         false => Some(planned.carry_out(&credentials, args.account.tool_credentials, recorder).await?),
     };
-    let images = match wants_image {
-        true => server_image::make(args, &installation, credentials, recorder).await?,
-        false => Vec::new(),
+    let made = match wants_image {
+        true => server_image::make(args, &installation, credentials, recorder).await,
+        false => Ok(Vec::new()),
     };
-    Ok(output::answer(&cli.talk, &MigrateAnswer { migrated, images }))
+    let images = made.as_ref().map_or_else(|_| Vec::new(), Clone::clone);
+    // What was done to the product was done, whatever became of the image.
+    let written = output::answer(&cli.talk, &MigrateAnswer { migrated, images });
+    made.map(|_| written).map_err(|failure| without_image(failure, &installation))
+}
+
+/// For whoever has to go on where only the image is missing.
+fn without_image(Failure { step, problem }: Failure, installation: &Installation) -> Failure {
+    let Ok(standing) = installation.standing() else { return Failure { step, problem } };
+    let hint =
+        format!("{}; the product itself is at {standing}: the same command makes only the image", problem.hint());
+    Failure { step, problem: problem.with_hint(hint) }
 }
 
 fn wish(home: &Path, target: Target, backup: &BackupChoice) -> Wish {

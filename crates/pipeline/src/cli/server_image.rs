@@ -10,6 +10,7 @@ use super::server_args::MigrateArgs;
 use super::{apply_request, image_args};
 use crate::blocking::blocking;
 use crate::credentials::Credentials;
+use crate::inputs::check_elsewhere;
 use crate::installation::Installation;
 use crate::migration::{Migration, Target, check_packable, outline_of, pack_of};
 use crate::pipeline::prepare;
@@ -26,7 +27,7 @@ pub(super) async fn names(
     recorder: &mut Recorder,
 ) -> Result<Vec<String>, Failure> {
     let (_workspace, plan) = outline(args, migration, recorder).await?;
-    let are_known = migration.target != Target::Latest || !plan.request.tags.is_empty();
+    let are_known = migration.aim.target != Target::Latest || !plan.request.tags.is_empty();
     Ok(plan.tags.iter().filter(|_| are_known).map(ToString::to_string).collect())
 }
 
@@ -51,10 +52,14 @@ async fn outline(
     migration: &Migration,
     recorder: &mut Recorder,
 ) -> Result<(Workspace, Plan), Failure> {
-    let level = match migration.target {
+    let level = match migration.aim.target {
         Target::Level(level) => level,
         Target::Reverted | Target::Latest => migration.standing.update_level.unwrap_or_default(),
     };
+    let home = &migration.installation.home;
+    let asked = image_args::request(Path::new(""), Path::new(""), &args.image, &args.work);
+    let why = "in the product itself, and would be part of the image";
+    recorder.check(Step::ValidateInputs, || check_elsewhere(&asked, home, why))?;
     let (workspace, hotfixes) = workspace(args, recorder)?;
     let pack = recorder.check(Step::ValidateInputs, || outline_of(&migration.installation, level, workspace.path()))?;
     let request = Request { keep_workspace: false, ..request(args, pack, hotfixes) };

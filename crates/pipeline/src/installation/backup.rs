@@ -8,13 +8,14 @@ use bytesize::ByteSize;
 use jiff::Timestamp;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::archive::{self, Backup};
 use super::collect::sha256_of;
 use super::folders::{DATABASE, Decision, Folder, Wishes, check_as_seen, look_at};
 use super::manifest::{Entry, Kind, Manifest, SCHEMA};
 use super::{Installation, Standing};
-use crate::pack::{ProductPack, printable};
+use crate::pack::{ProductPack, leads_out, printable};
 use crate::step::Problem;
 
 /// What would be taken, and from where.
@@ -50,6 +51,7 @@ impl BackupPlan {
             check_pack(installation, standing, pack)?;
         }
         let folders = look_at(installation, pack, wishes)?;
+        warn_of_links(&folders);
         Ok(Self { installation: installation.clone(), standing, folders, exclude: wishes.exclude.clone() })
     }
 
@@ -81,6 +83,15 @@ impl BackupPlan {
         if folder.starts_with(&self.installation.home) {
             let hint = "give --to with a file elsewhere: there it would be part of what is changed";
             return Err(Problem::new(format!("{shown} is in the product itself"), hint));
+        }
+        let behind_link = |taken: &&Folder| {
+            let target = self.installation.home.join(&taken.decision.folder).canonicalize();
+            target.is_ok_and(|target| folder.starts_with(target))
+        };
+        if let Some(taken) = self.taken().find(behind_link) {
+            let hint = "give --to with a file elsewhere: there it would be part of what is backed up";
+            let what = format!("{shown} is in {}, which is a link to there", printable(&taken.decision.folder));
+            return Err(Problem::new(what, hint));
         }
         let of_database = |entry: &Entry| Path::new(&entry.path).starts_with(DATABASE) && entry.kind != Kind::Directory;
         let takes_database = self.taken().any(|folder| folder.entries.iter().any(of_database));
@@ -122,6 +133,17 @@ impl BackupPlan {
         Ok(Manifest { time: then.time, made_by: then.made_by.clone(), ..now } == then)
     }
 
+    /// Whether a backup holds everything that this would take, with this content.
+    ///
+    /// # Errors
+    /// Where something cannot be read.
+    pub fn is_content_of(&self, backup: &Backup) -> Result<bool, Problem> {
+        let then: BTreeMap<&str, &Kind> =
+            backup.manifest.entries.iter().map(|entry| (entry.path.as_str(), &entry.kind)).collect();
+        let now = self.manifest(&CancellationToken::new())?;
+        Ok(now.entries.iter().all(|entry| then.get(entry.path.as_str()) == Some(&&entry.kind)))
+    }
+
     fn taken(&self) -> impl Iterator<Item = &Folder> {
         self.folders.iter().filter(|folder| folder.decision.taken)
     }
@@ -156,6 +178,22 @@ impl BackupPlan {
             entries: hashed,
             removed,
         })
+    }
+}
+
+/// What is behind links that lead out of the product is the user's as well, and in no backup of it.
+fn warn_of_links(folders: &[Folder]) {
+    let entries = folders.iter().filter(|folder| folder.decision.taken).flat_map(|folder| &folder.entries);
+    let mut links = BTreeMap::new();
+    for Entry { path, kind, .. } in entries {
+        if let Kind::Link { target } = kind {
+            links.insert(path.as_str(), target.as_str());
+        }
+    }
+    for (path, target) in &links {
+        if leads_out(path, target, |path| links.get(path).copied()) {
+            warn!("what the link {} leads to is not in the backup: {}", printable(path), printable(target));
+        }
     }
 }
 

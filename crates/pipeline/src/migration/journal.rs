@@ -3,12 +3,15 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::snapshot::Snapshot;
+use super::taken_back::Reverted;
+use crate::installation::folders::Wishes;
 use crate::installation::{Installation, Standing};
 use crate::step::Problem;
 use crate::update_tool::Update;
@@ -29,6 +32,17 @@ pub enum Target {
     Level(u32),
     /// To the latest one.
     Latest,
+}
+
+/// Where a run is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aim {
+    /// At which level.
+    pub target: Target,
+    /// With how many hotfixes.
+    pub down_to: usize,
+    /// Whether only the newest of them is to go.
+    pub only_newest: bool,
 }
 
 /// What became of the user's data.
@@ -53,14 +67,24 @@ pub struct Journal {
     pub from: Standing,
     /// How many are to be left.
     pub down_to: usize,
+    /// Whether only the newest is to go.
+    pub only_newest: bool,
     /// What became of the user's data.
     pub backed: Backed,
+    /// Backups of what was not as in the first one when a run went on.
+    pub later: Vec<PathBuf>,
+    /// What was asked for beside the vendor's conditions.
+    pub include: Vec<String>,
+    /// What was asked to be left.
+    pub exclude: Vec<String>,
     /// Whether the update tool was let at the product since; until then the backup is of nothing that is over.
     pub has_changed: bool,
     /// Files of the configuration that are not as they were, once the hotfixes are reverted.
-    pub taken_back: Option<Vec<String>>,
+    pub taken_back: Option<Vec<Reverted>>,
     /// Files that the user has to decide on; none where the update tool did not stop at any.
     pub conflicts: Option<Vec<String>>,
+    /// Whether the update tool was told to take the decisions.
+    pub has_continued: bool,
     #[serde(skip)]
     folder: PathBuf,
 }
@@ -105,7 +129,8 @@ impl Journal {
         let unreadable = || {
             Problem::new(
                 format!("{}, which a run that was stopped has left, cannot be read", file.display()),
-                "see with 'hotfix state' where the product stands; then remove that folder, and begin anew",
+                "see with 'hotfix state' where the product stands; then remove that folder, and begin anew (a backup is where \
+                 --backup said, or beside the product)",
             )
         };
         let text = match fs::read(&file) {
@@ -140,21 +165,26 @@ impl Journal {
     /// Where the product cannot be read or written to.
     pub fn begin(
         installation: &Installation,
-        (target, down_to): (Target, usize),
-        backed: Backed,
+        aim: Aim,
+        (backed, wishes): (Backed, &Wishes),
         snapshot: &Snapshot,
     ) -> Result<Self, Problem> {
         let standing = installation.standing()?;
         let journal = Self {
             schema: SCHEMA,
             begun: Timestamp::now(),
-            target,
+            target: aim.target,
             from: standing,
-            down_to,
+            down_to: aim.down_to,
+            only_newest: aim.only_newest,
             backed,
+            later: Vec::new(),
+            include: wishes.include.clone(),
+            exclude: wishes.exclude.clone(),
             has_changed: false,
             taken_back: None,
             conflicts: None,
+            has_continued: false,
             folder: installation.home.join(FOLDER),
         };
         let text = serde_json::to_vec(snapshot).map_err(|error| journal.unwritable(error.into()))?;
@@ -170,7 +200,7 @@ impl Journal {
     /// # Errors
     /// Where the update tool has stopped at conflicts: then it can only go on.
     pub fn check(&self, target: Target, installation: &Installation) -> Result<(), Problem> {
-        if self.target == target || self.conflicts.is_none() {
+        if self.target == target || !self.is_in_conflict() {
             return Ok(());
         }
         Err(Problem::new(
@@ -179,9 +209,14 @@ impl Journal {
         ))
     }
 
+    /// Whether the update tool has stopped at files to decide on: then it can only go on.
+    pub fn is_in_conflict(&self) -> bool {
+        self.conflicts.as_ref().is_some_and(|files| !files.is_empty())
+    }
+
     /// Whether it is to revert the newest hotfix alone.
     pub fn is_of_newest(&self) -> bool {
-        self.target == Target::Reverted && self.down_to + 1 == self.from.hotfixes
+        self.target == Target::Reverted && self.only_newest
     }
 
     /// What was begun, and when.
@@ -197,14 +232,41 @@ impl Journal {
         let file = self.folder.join(SNAPSHOT);
         let read = fs::read(&file).and_then(|text| Ok(serde_json::from_slice(&text)?));
         read.map_err(|error| {
-            Problem::new(format!("{} cannot be read", file.display()), "check its permissions").because(error)
+            let hint = format!(
+                "check its permissions; if it is lost, remove {}, and begin anew: {}",
+                self.folder.display(),
+                self.backed.words()
+            );
+            Problem::new(format!("{} cannot be read", file.display()), hint).because(error)
         })
     }
 
     /// For another target, perhaps.
     #[must_use]
-    pub fn to(self, target: Target, down_to: usize, backed: Backed) -> Self {
-        Self { target, down_to, backed, ..self }
+    pub fn to(self, aim: Aim, backed: Backed) -> Self {
+        let Aim { target, down_to, only_newest } = aim;
+        Self { target, down_to, only_newest, backed, ..self }
+    }
+
+    /// What was asked for then and now beside the vendor's conditions.
+    pub fn wishes(&self, now: &Wishes) -> Wishes {
+        let both = |then: &[String], now: &[String]| [then, now].concat();
+        Wishes {
+            include: both(&self.include, &now.include),
+            exclude: both(&self.exclude, &now.exclude),
+            also: now.also,
+        }
+    }
+
+    /// Where it is noted.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Whose notes they are, where that is somebody else: what is root's, nobody else can go on with.
+    pub fn other_owner(&self) -> Option<u32> {
+        let owner = fs::metadata(self.folder.join(JOURNAL)).ok()?.uid();
+        (owner != rustix::process::geteuid().as_raw()).then_some(owner)
     }
 
     /// Notes, before it is so, that the product is changed from now on.

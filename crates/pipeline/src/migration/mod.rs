@@ -1,14 +1,16 @@
 //! An installation from its hotfixes to an update level, or without them: the vendor's page of steps, in an order in which it can
 //! be stopped anywhere and goes on from there.
 
+mod backing;
 mod conflicts;
 mod image;
 mod journal;
 mod plan;
 mod snapshot;
+mod taken_back;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -19,16 +21,21 @@ use crate::blocking::blocking;
 use crate::changes::Delta;
 use crate::credentials::Credentials;
 use crate::home::ProductHome;
+use crate::installation::archive::Backup;
+use crate::installation::backup::BackupPlan;
 use crate::installation::{Installation, Standing};
 use crate::recorder::Recorder;
 use crate::request::ToolCredentials;
 use crate::step::{Failure, Kind, Problem, Step};
 use crate::update_tool::{Account, ToolPlace, Update, UpdateTool};
 
+pub use backing::BackupWish;
 pub use image::{check_packable, outline_of, pack_of};
-pub use journal::{Backed, FOLDER, Journal, Target};
-pub use plan::{BackupWish, Migration, Wish};
+pub use journal::{Aim, Backed, FOLDER, Journal, Target};
+pub use plan::{Migration, Wish};
 use snapshot::Snapshot;
+use taken_back::{Advice, Reverted};
+pub use taken_back::{Remedy, TakenBack};
 
 /// Set by pipelines that want the vendor's files, whatever was in them.
 const SKIP_CONFLICTS: &str = "WSO2_UPDATES_SKIP_CONFLICTS";
@@ -49,8 +56,10 @@ pub struct Migrated {
     pub to: Standing,
     /// Where the user's data is.
     pub backup: Option<PathBuf>,
+    /// Where it is as it was when a run went on that had been stopped.
+    pub later_backups: Vec<PathBuf>,
     /// Files of the configuration that are not as they were, since the hotfixes were reverted.
-    pub taken_back: Vec<String>,
+    pub taken_back: Vec<TakenBack>,
     /// What is not as it was.
     pub changes: Delta,
 }
@@ -86,12 +95,13 @@ impl Migration {
 
     /// Of what would be a surprise afterwards.
     fn warn(&self) {
-        if self.target != Target::Reverted && std::env::var_os(SKIP_CONFLICTS).is_some_and(|value| value == "true") {
+        if self.aim.target != Target::Reverted && std::env::var_os(SKIP_CONFLICTS).is_some_and(|value| value == "true")
+        {
             warn!(
                 "{SKIP_CONFLICTS} is set: files that you and the vendor have changed become the vendor's, without a question"
             );
         }
-        if let Some(begun) = plan::begun(self.journal.as_ref()).filter(|begun| begun.target != self.target) {
+        if let Some(begun) = plan::begun(self.journal.as_ref()).filter(|begun| begun.target != self.aim.target) {
             warn!("{} is given up", begun.words());
         }
     }
@@ -119,16 +129,18 @@ impl Work<'_> {
     async fn back_up(&self, migration: Migration, cancel: &CancellationToken) -> Result<Journal, Problem> {
         let cancel = cancel.clone();
         blocking(move || {
-            let Migration { installation, target, down_to, journal, backup, .. } = migration;
+            let Migration { installation, aim, wishes, journal, backup, .. } = migration;
             if let Some(begun) = journal.filter(|journal| journal.has_changed) {
-                let begun = begun.to(target, down_to, back_up(backup, &cancel)?);
+                let (backed, later) = back_up(backup, &cancel)?;
+                let mut begun = begun.to(aim, backed);
+                begun.later.extend(later);
                 begun.save()?;
                 return Ok(begun);
             }
             // Before the backup: what cannot be read is told before anything is written.
             let snapshot = Snapshot::take(&installation.home)?;
-            let backed = back_up(backup, &cancel)?;
-            Journal::begin(&installation, (target, down_to), backed.clone(), &snapshot).map_err(|problem| {
+            let (backed, _) = back_up(backup, &cancel)?;
+            Journal::begin(&installation, aim, (backed.clone(), &wishes), &snapshot).map_err(|problem| {
                 let hint = format!("{}; {}", problem.hint(), backed.words());
                 problem.with_hint(hint)
             })
@@ -165,12 +177,10 @@ impl Work<'_> {
         Ok(())
     }
 
-    async fn taken_back(&self, journal: &Journal) -> Result<Vec<String>, Problem> {
+    async fn taken_back(&self, journal: &Journal) -> Result<Vec<Reverted>, Problem> {
         let (before, home) = (journal.snapshot()?, self.installation.home.clone());
         let now = blocking(move || Snapshot::take(&home)).await?;
-        let Delta { changed, added, removed } = before.until(&now);
-        let all = [changed, added, removed].concat();
-        Ok(all.into_iter().filter(|path| std::path::Path::new(path).starts_with(CONFIGURATION)).collect())
+        Ok(taken_back::find(&before, &now))
     }
 
     async fn update(&self, journal: &mut Journal, update: Update, cancel: &CancellationToken) -> Result<(), Problem> {
@@ -178,11 +188,13 @@ impl Work<'_> {
         let home = &self.installation.home;
         if !is_there(self.installation.standing()?) {
             self.installation.must_be_stopped()?;
-            let open = conflicts::undecided(home, journal.conflicts.as_deref().unwrap_or_default());
+            let conflicts = journal.conflicts.as_deref().unwrap_or_default();
+            let open = conflicts::undecided(home, conflicts, journal.has_continued);
             if !open.is_empty() {
                 return Err(conflicts::problem(home, &open));
             }
-            let way = if journal.conflicts.is_none() { update } else { Update::AfterConflicts };
+            journal.has_continued = journal.conflicts.is_some();
+            let way = if journal.has_continued { Update::AfterConflicts } else { update };
             journal.change()?;
             match self.tool.update(way, cancel).await {
                 Err(problem) if problem.kind == Kind::Conflict => return Err(self.conflict(journal, problem).await),
@@ -212,15 +224,15 @@ impl Work<'_> {
             let now = blocking(move || Snapshot::take(&home)).await?;
             let found = conflicts::find(&before, &now);
             journal.conflicts = Some(found.clone());
+            journal.has_continued = false;
             journal.save().map(|()| found)
         };
         let home = &self.installation.home;
         match found.await {
             Err(problem) => problem,
-            // The tool has them elsewhere.
-            Ok(found) if found.is_empty() => said,
+            Ok(found) if found.is_empty() => conflicts::without_files(said),
             Ok(found) => {
-                let open = conflicts::undecided(home, &found);
+                let open = conflicts::undecided(home, &found, false);
                 conflicts::problem(home, if open.is_empty() { &found } else { &open })
             }
         }
@@ -249,7 +261,16 @@ impl Work<'_> {
     }
 
     fn finish(&self, journal: &Journal) -> Result<Migrated, Problem> {
-        let changes = journal.snapshot()?.until(&Snapshot::take(&self.installation.home)?);
+        let (before, now) = (journal.snapshot()?, Snapshot::take(&self.installation.home)?);
+        let reverted = journal.taken_back.as_deref().unwrap_or_default();
+        let backup = match &journal.backed {
+            Backed::Up(file) => Some(file.clone()),
+            Backed::No(_) => None,
+        };
+        // Read only for this.
+        let manifest = backup.as_ref().filter(|_| !reverted.is_empty()).and_then(|file| Backup::open(file).ok());
+        let manifest = manifest.map(|backup| backup.manifest);
+        let taken_back = taken_back::remedies(reverted, &before, &now, manifest.as_ref());
         let standing = self.installation.standing()?;
         journal.finish()?;
         Ok(Migrated {
@@ -257,12 +278,10 @@ impl Work<'_> {
             product: self.installation.name(),
             from: journal.from,
             to: standing,
-            backup: match &journal.backed {
-                Backed::Up(file) => Some(file.clone()),
-                Backed::No(_) => None,
-            },
-            taken_back: journal.taken_back.clone().unwrap_or_default(),
-            changes,
+            backup,
+            later_backups: journal.later.clone(),
+            taken_back,
+            changes: before.until(&now),
         })
     }
 
@@ -282,8 +301,9 @@ impl Work<'_> {
         match self.installation.standing() {
             Ok(Standing { update_level, hotfixes }) => {
                 format!(
-                    "{backed}, level {}, {hotfixes} of {all} hotfixes; the same command goes on",
-                    shown(update_level)
+                    "{backed}, level {}, {hotfixes} of {all} hotfixes; the same command goes on{}",
+                    shown(update_level),
+                    if journal.is_in_conflict() { "" } else { ", another --to-level can take its place" }
                 )
             }
             Err(problem) => format!("{backed}; {problem}"),
@@ -291,20 +311,29 @@ impl Work<'_> {
     }
 }
 
-/// Does what is to become of the user's data.
-fn back_up(wish: BackupWish, cancel: &CancellationToken) -> Result<Backed, Problem> {
+/// Does what is to become of the user's data; what was written beside an earlier backup comes second.
+fn back_up(wish: BackupWish, cancel: &CancellationToken) -> Result<(Backed, Option<PathBuf>), Problem> {
+    let write = |file: &Path, plan: BackupPlan| {
+        let (_, answer) = plan.write(file, cancel).map_err(backing::of_backup_option)?;
+        info!("backed up: {} files, read back and whole, in {}", answer.files, file.display());
+        Ok(())
+    };
     Ok(match wish {
         BackupWish::No(reason) => {
             warn!("nothing is backed up: {reason}");
-            Backed::No(reason)
+            (Backed::No(reason), None)
         }
         BackupWish::Into(file, plan) => {
-            let (_, answer) = plan.write(&file, cancel).map_err(plan::of_backup_option)?;
-            info!("backed up: {} files, read back and whole, in {}", answer.files, file.display());
-            Backed::Up(file)
+            write(&file, plan)?;
+            (Backed::Up(file), None)
         }
-        BackupWish::NotNeeded => Backed::No("nothing was to be changed".to_owned()),
-        BackupWish::Made(file) => Backed::Up(file),
+        BackupWish::Again(first, file, plan) => {
+            info!("something is not as it is in {}: what is there now is backed up as well", first.display());
+            write(&file, plan)?;
+            (Backed::Up(first), Some(file))
+        }
+        BackupWish::NotNeeded => (Backed::No("nothing was to be changed".to_owned()), None),
+        BackupWish::Made(file) => (Backed::Up(file), None),
     })
 }
 
@@ -320,15 +349,9 @@ impl fmt::Display for Migrated {
         if let Some(backup) = &self.backup {
             writeln!(f, "the backup is {}", backup.display())?;
         }
-        if !self.taken_back.is_empty() {
-            writeln!(f, "configuration that is not as it was before the hotfixes were reverted:")?;
-            self.taken_back.iter().try_for_each(|path| writeln!(f, "  {}", crate::pack::printable(path)))?;
-            if let Some(backup) = &self.backup {
-                let (backup, home) = (backup.display(), self.home.display());
-                let command = format!("hotfix restore {backup} {home} --only {CONFIGURATION} --force");
-                writeln!(f, "see what differs: {command} --dry-run\nput it back:      {command}")?;
-            }
+        for later in &self.later_backups {
+            writeln!(f, "what was not as in it when a run went on is in {}", later.display())?;
         }
-        Ok(())
+        Advice { files: &self.taken_back, home: &self.home, backup: self.backup.as_deref() }.fmt(f)
     }
 }

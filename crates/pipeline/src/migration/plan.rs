@@ -3,20 +3,19 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytesize::ByteSize;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use walkdir::WalkDir;
 
-use super::journal::{Backed, Journal, Target};
-use super::{CONFIGURATION, shown};
+use super::backing::{BackupWish, backup};
+use super::journal::{Aim, Journal, Target};
+use super::shown;
 use crate::host::Host;
 use crate::inputs::free_disk;
-use crate::installation::archive::Backup;
-use crate::installation::backup::{Answer, BackupPlan};
+use crate::installation::backup::Answer;
 use crate::installation::folders::Wishes;
 use crate::installation::{Installation, Standing};
 use crate::pack::{ProductPack, printable};
@@ -49,19 +48,6 @@ pub struct Wish {
     pub dry_run: bool,
 }
 
-/// What is to become of the user's data.
-#[derive(Debug, Clone)]
-pub enum BackupWish {
-    /// It goes into this file.
-    Into(PathBuf, BackupPlan),
-    /// It is in this file already, since a run that was stopped.
-    Made(PathBuf),
-    /// It is not wanted, for this reason.
-    No(String),
-    /// Nothing is to be changed.
-    NotNeeded,
-}
-
 /// A migration that can be carried out, as far as can be told without the update tool.
 #[derive(Debug, Clone)]
 pub struct Migration {
@@ -72,9 +58,9 @@ pub struct Migration {
     /// This machine.
     pub host: Host,
     /// Where to.
-    pub target: Target,
-    /// How many hotfixes are to be left.
-    pub down_to: usize,
+    pub aim: Aim,
+    /// What is backed up beside what the vendor's conditions say, or not.
+    pub(super) wishes: Wishes,
     /// What a run that was stopped has left; only once it has changed something there is more to it than its backup.
     pub journal: Option<Journal>,
     /// What is to become of the user's data.
@@ -97,9 +83,7 @@ impl Migration {
         if journal.is_none() && lock.is_some() {
             Journal::clean(&installation)?;
         }
-        if let Some(begun) = begun(journal.as_ref()) {
-            begun.check(wish.target, &installation)?;
-        }
+        journal.as_ref().map_or(Ok(()), |begun| check_notes(begun, wish.target, &installation))?;
         check_level(&installation, standing, wish.target)?;
         check_user(&installation, wish.allow_root)?;
         check_tool(&installation, host)?;
@@ -115,21 +99,22 @@ impl Migration {
                 Problem::new(what, "see 'hotfix state'")
             })?,
         };
-        let is_there = is_there(standing, wish.target) && standing.hotfixes <= down_to;
-        let target = wish.target;
-        let backup = backup(wish, (&installation, standing), journal.as_ref(), is_there, pack)?;
-        Ok(Self { installation, standing, host, target, down_to, journal, backup, lock: lock.map(Arc::new) })
+        let aim = Aim { target: wish.target, down_to, only_newest: wish.only_newest };
+        let backup = backup(&wish, (&installation, standing), journal.as_ref(), aim, pack)?;
+        let wishes = wish.wishes;
+        Ok(Self { installation, standing, host, aim, wishes, journal, backup, lock: lock.map(Arc::new) })
     }
 
     /// Whether it is where it is to be.
     pub fn is_done(&self) -> bool {
-        let is_there = is_there(self.standing, self.target) && self.standing.hotfixes <= self.down_to;
-        self.journal.is_none() && is_there
+        self.journal.is_none() && is_there(self.standing, self.aim)
     }
 
     fn backup_answer(&self) -> Option<Answer> {
         match &self.backup {
-            BackupWish::Into(file, plan) => Some(Answer { backup: Some(file.clone()), ..plan.answer() }),
+            BackupWish::Into(file, plan) | BackupWish::Again(_, file, plan) => {
+                Some(Answer { backup: Some(file.clone()), ..plan.answer() })
+            }
             BackupWish::Made(_) | BackupWish::No(_) | BackupWish::NotNeeded => None,
         }
     }
@@ -139,108 +124,25 @@ impl Migration {
         json!({
             "home": self.installation.home, "product": self.installation.product, "version": self.installation.version,
             "update_level": self.standing.update_level, "hotfixes": self.standing.hotfixes,
-            "target": self.target, "revert": self.standing.hotfixes.saturating_sub(self.down_to),
+            "target": self.aim.target, "revert": self.standing.hotfixes.saturating_sub(self.aim.down_to),
             "backup": self.backup_answer(), "journal": self.journal, "done": self.is_done(),
         })
     }
 }
 
-/// Whether the level is what is asked for; whether there is a later one, only the tool knows.
-fn is_there(standing: Standing, target: Target) -> bool {
-    match target {
+/// Whether the product is where it is to be; whether there is a later level, only the tool knows.
+pub(super) fn is_there(standing: Standing, aim: Aim) -> bool {
+    let has_level = match aim.target {
         Target::Reverted => true,
         Target::Level(level) => standing.update_level == Some(level),
         Target::Latest => false,
-    }
+    };
+    has_level && standing.hotfixes <= aim.down_to
 }
 
 /// A journal of a run that has changed something.
 pub(super) fn begun(journal: Option<&Journal>) -> Option<&Journal> {
     journal.filter(|journal| journal.has_changed)
-}
-
-/// What is to become of the user's data.
-fn backup(
-    wish: Wish,
-    (installation, standing): (&Installation, Standing),
-    journal: Option<&Journal>,
-    is_there: bool,
-    pack: Option<&ProductPack>,
-) -> Result<BackupWish, Problem> {
-    let absolute = |file: PathBuf| std::path::absolute(&file).unwrap_or(file);
-    let asked = wish.backup.map(absolute);
-    match (wish.no_backup, begun(journal).map(|journal| &journal.backed)) {
-        (Some(reason), _) => return Ok(BackupWish::No(reason)),
-        (None, Some(Backed::Up(file))) => return made(file, asked.as_deref(), &wish.wishes),
-        (None, Some(Backed::No(reason))) if asked.is_none() => return Ok(BackupWish::No(reason.clone())),
-        (None, None) if is_there => return Ok(BackupWish::NotNeeded),
-        (None, _) => {}
-    }
-    let wishes =
-        Wishes { also: Some((CONFIGURATION, "revert-hotfix takes back what was changed there since")), ..wish.wishes };
-    let plan = BackupPlan::new(installation, pack, &wishes)?;
-    // A run that was stopped before it changed anything can have made just this one.
-    let earlier = match (&asked, journal.map(|journal| &journal.backed)) {
-        (None, Some(Backed::Up(file))) => Some(file.clone()),
-        (asked, _) => asked.clone(),
-    };
-    if let Some(file) = earlier.filter(|file| file.is_file())
-        && let Ok(backup) = Backup::open(&file)
-        && plan.is_in(&backup)?
-    {
-        return Ok(BackupWish::Made(file));
-    }
-    let file = asked.unwrap_or_else(|| beside(installation, standing));
-    plan.check(&file).map_err(of_backup_option)?;
-    Ok(BackupWish::Into(file, plan))
-}
-
-/// A problem with the file that `hotfix backup` calls `--to`.
-pub(super) fn of_backup_option(problem: Problem) -> Problem {
-    let hint = problem.hint().replace("--to ", "--backup ");
-    problem.with_hint(hint)
-}
-
-/// The backup in `file`, from before anything was changed: what is asked for now must be what was asked for then.
-fn made(file: &Path, asked: Option<&Path>, wishes: &Wishes) -> Result<BackupWish, Problem> {
-    if let Some(asked) = asked.filter(|asked| *asked != file) {
-        return Err(Problem::new(
-            format!(
-                "{} was asked for, but the backup was made before anything was changed: {}",
-                asked.display(),
-                file.display()
-            ),
-            "leave --backup out; 'hotfix backup' makes another one",
-        ));
-    }
-    let backup = Backup::open(file).map_err(|problem| {
-        problem.with_hint("it was made before anything was changed: put it back, or give --no-backup with a reason")
-    })?;
-    let is_in =
-        |wish: &str| backup.manifest.folders.iter().any(|one| one.taken && Path::new(wish).starts_with(&one.folder));
-    match wishes.include.iter().find(|wish| !is_in(wish)) {
-        None => Ok(BackupWish::Made(file.to_owned())),
-        Some(missing) => Err(Problem::new(
-            format!(
-                "{} is not in the backup {}, which was made before anything was changed",
-                printable(missing),
-                file.display()
-            ),
-            "leave --include out; 'hotfix backup' makes another one",
-        )),
-    }
-}
-
-/// Beside the product, by where it stands and the time; no file that is there.
-fn beside(installation: &Installation, standing: Standing) -> PathBuf {
-    let time = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let name = installation.home.file_name().unwrap_or_default().to_string_lossy();
-    let stem = format!("{name}-level-{}-hf{}-{time}", shown(standing.update_level), standing.hotfixes);
-    let folder = installation.home.parent().unwrap_or(Path::new("/"));
-    let first = folder.join(format!("{stem}.tar.zst"));
-    let more = (2..).map(|number| folder.join(format!("{stem}-{number}.tar.zst")));
-    let mut names = [first].into_iter().chain(more);
-    names.find(|name| name.symlink_metadata().is_err()).unwrap_or_else(|| folder.join(stem))
 }
 
 /// The tool goes forward only.
@@ -267,6 +169,24 @@ fn check_user(installation: &Installation, allow_root: bool) -> Result<(), Probl
         ),
         "run as that user, or give --allow-root",
     ))
+}
+
+/// Whether what was begun can be gone on with, or given up. What is somebody else's cannot: neither notes could be written nor the
+/// backup be read.
+fn check_notes(journal: &Journal, target: Target, installation: &Installation) -> Result<(), Problem> {
+    if let Some(owner) = journal.other_owner().filter(|_| !rustix::process::geteuid().is_root()) {
+        let folder = journal.folder().display();
+        return Err(Problem::new(
+            format!("{folder} belongs to the user {owner}, who was {}", journal.words()),
+            "run as that user, or have it, the backup, and whatever else in the product is theirs made yours (chown -R)",
+        ));
+    }
+    if !journal.has_changed {
+        return Ok(());
+    }
+    journal.check(target, installation)?;
+    // Without it the run can only be begun anew.
+    journal.snapshot().map(drop)
 }
 
 fn check_tool(installation: &Installation, host: Host) -> Result<(), Problem> {
@@ -302,7 +222,7 @@ fn check_disk(installation: &Installation) -> Result<(), Problem> {
 
 impl fmt::Display for Migration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { installation, standing, target, .. } = self;
+        let Self { installation, standing, aim, .. } = self;
         if self.is_done() {
             let level = standing.update_level.map_or("an unknown level".to_owned(), |level| format!("level {level}"));
             let (name, home, hotfixes) = (installation.name(), installation.home.display(), standing.hotfixes);
@@ -318,7 +238,10 @@ impl fmt::Display for Migration {
             BackupWish::Made(file) => writeln!(f, "backup    {}, made before", file.display())?,
             BackupWish::No(reason) => writeln!(f, "backup    none: {}", printable(reason))?,
             BackupWish::NotNeeded => {}
-            BackupWish::Into(file, plan) => {
+            BackupWish::Into(file, plan) | BackupWish::Again(_, file, plan) => {
+                if let BackupWish::Again(first, ..) = &self.backup {
+                    writeln!(f, "backup    {}, made before; something is not as it was then", first.display())?;
+                }
                 let answer = plan.answer();
                 writeln!(f, "backup    {} files, {}, to {}", answer.files, ByteSize(answer.bytes), file.display())?;
                 for decision in &answer.folders {
@@ -327,15 +250,17 @@ impl fmt::Display for Migration {
                 }
             }
         }
-        for number in (self.down_to + 1..=standing.hotfixes).rev() {
+        for number in (aim.down_to + 1..=standing.hotfixes).rev() {
             writeln!(f, "revert    hotfix {number}")?;
         }
-        match target {
+        match aim.target {
             Target::Reverted => {}
-            Target::Level(to) if standing.update_level == Some(*to) => {
+            Target::Level(to) if standing.update_level == Some(to) => {
                 writeln!(f, "update    none: level {to} is there")?
             }
-            Target::Level(to) => writeln!(f, "update    to level {to}")?,
+            Target::Level(to) => {
+                writeln!(f, "update    to level {to} (whether there is one, only the update tool knows, afterwards)")?
+            }
             Target::Latest => writeln!(f, "update    to the latest level")?,
         }
         Ok(())

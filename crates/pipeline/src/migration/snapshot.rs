@@ -78,6 +78,11 @@ impl Snapshot {
     pub fn has(&self, path: &str) -> bool {
         self.0.contains_key(path)
     }
+
+    /// What is at `path`: a checksum, or where a link leads.
+    pub fn content(&self, path: &str) -> Option<&String> {
+        self.0.get(path)
+    }
 }
 
 /// The product, and the folders of it that some have elsewhere, behind a link.

@@ -109,7 +109,8 @@ fn of_api_manager_the_vendors_conditions() {
     // Databases elsewhere are backed up there.
     installed
         .put(SETTINGS, "[database.apim_db]\ntype = \"mysql\"\n[database.shared_db]\nurl = \"jdbc:mysql://db/s\"\n");
-    let external = "repository/conf/deployment.toml names external databases only (mysql, mysql)";
+    let external = "repository/conf/deployment.toml names external databases only (mysql, mysql); \
+                    --include repository/database takes what is there all the same";
     assert_eq!(reason(&installed, "repository/database", pack), external);
     installed.put(SETTINGS, "[database.apim_db]\ntype = \"mysql\"\n[database.shared_db]\ntype = \"h2\"\n");
     assert!(
@@ -271,4 +272,55 @@ fn an_old_tool_that_says_no_version_is_no_failure() {
     let installed = Installed::of("wso2am", "4.1.0", |pack| pack.tool(ToolBehaviour::default()).tool_run_bit(false));
     let state = installed.json("state HOME");
     assert_eq!(state["update_tool"], Value::Null);
+}
+
+#[test]
+fn links_that_lead_elsewhere_are_warned_of() {
+    let installed = Installed::new().with_own_data();
+    let folder = installed.path("repository/deployment/server");
+    symlink("/srv/wars", folder.join("webapps-elsewhere")).expect("a link");
+    symlink("synapse-configs/default", folder.join("here")).expect("a link");
+    let run = installed.run("backup HOME --to b.tar.zst").succeeds();
+    let run = run
+        .says("what the link repository/deployment/server/webapps-elsewhere leads to is not in the backup: /srv/wars");
+    assert!(!run.stderr.contains("server/here"), "{}", run.stderr);
+}
+
+#[test]
+fn what_no_restore_would_take_is_not_backed_up() {
+    let installed = Installed::new();
+    let elsewhere = installed.scenario.path("elsewhere");
+    fs::create_dir_all(&elsewhere).expect("made");
+    symlink(&elsewhere, installed.path("repository/mine")).expect("a link");
+    let run = installed.run("backup HOME --to b.tar.zst --include repository/mine").fails_with(4);
+    run.says("repository/mine is a link, and 'hotfix restore' would not write through it");
+    // Folders of the vendor's list can be links, and to leave something out is always possible.
+    installed.run("backup HOME --to b.tar.zst --exclude repository/mine").succeeds();
+}
+
+#[test]
+fn a_backup_is_not_part_of_itself() {
+    let installed = Installed::new().with_own_data();
+    let elsewhere = installed.scenario.path("nfs");
+    fs::rename(installed.path("repository/tenants"), &elsewhere).expect("moved");
+    symlink(&elsewhere, installed.path("repository/tenants")).expect("a link");
+    let run = installed.run("backup HOME --to nfs/b.tar.zst").fails_with(4);
+    run.says("nfs/b.tar.zst is in repository/tenants, which is a link to there")
+        .says("give --to with a file elsewhere");
+    installed.run("backup HOME --to b.tar.zst").succeeds();
+}
+
+#[test]
+fn a_folder_that_is_not_ones_own_is_no_full_disk() {
+    if !rustix::process::geteuid().is_root() {
+        crate::support::engine::skip_even_in_ci("only root can become somebody else");
+        return;
+    }
+    let installed = Installed::new().of_somebody_else();
+    let locked = installed.scenario.path("locked");
+    fs::create_dir(&locked).expect("made");
+    let run = installed.run("backup HOME --to locked/b.tar.zst").fails_with(4);
+    run.says("locked/b.tar.zst cannot be written")
+        .says("Permission denied")
+        .says("give --to with a file in a folder that you may write to");
 }

@@ -30,7 +30,7 @@ fn what_was_written_since_is_backed_up_too() {
     installed.put(OWN[1].0, "a newer service\n");
     installed.put(SETTINGS, &installed.text(SETTINGS).replace("127.0.0.1", "10.0.0.7"));
     let answer = installed.json(MIGRATE);
-    assert_eq!(answer["taken_back"], serde_json::json!([SETTINGS]));
+    assert_eq!(answer["taken_back"], serde_json::json!([{ "path": SETTINGS, "remedy": "merge" }]));
     assert_eq!(installed.backups().len(), 2);
     let backup = answer["backup"].as_str().expect("a file").to_owned();
     fs::remove_file(installed.path(OWN[1].0)).expect("there");
@@ -101,7 +101,7 @@ fn configuration_that_is_elsewhere_is_looked_at() {
     std::os::unix::fs::symlink(&elsewhere, installed.path("repository/conf")).expect("a link");
     installed.put(SETTINGS, &installed.text(SETTINGS).replace("127.0.0.1", "10.0.0.7"));
     let answer = installed.json(MIGRATE);
-    assert_eq!(answer["taken_back"], serde_json::json!([SETTINGS]));
+    assert_eq!(answer["taken_back"], serde_json::json!([{ "path": SETTINGS, "remedy": "merge" }]));
 }
 
 #[test]

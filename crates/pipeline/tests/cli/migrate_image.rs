@@ -67,3 +67,28 @@ fn what_no_image_can_hold_is_told() {
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     run.says("pipe is no file, folder or link, and is in no image");
 }
+
+#[test]
+fn nothing_is_written_into_the_product() {
+    let installed = Installed::new();
+    let inside = [
+        ("--output oci:INSIDE --tag a:b", "--output"),
+        ("--output oci:image --tag a:b --workspace INSIDE", "--workspace"),
+        ("--output oci:image --tag a:b --report INSIDE", "--report"),
+    ];
+    for (options, option) in inside {
+        let options = options.replace("INSIDE", &format!("{}/new/folder", installed.home));
+        let run = installed.run(&format!("migrate HOME --to-level 20 --base-image scratch {options}")).fails_with(4);
+        run.says(&format!("{option} ")).says("is in the product itself, and would be part of the image");
+    }
+    is_untouched(&installed);
+}
+
+#[test]
+fn a_file_is_no_folder() {
+    let installed = Installed::new();
+    fs::write(installed.scenario.path("file"), "x").expect("written");
+    let words = "migrate HOME --to-level 20 --base-image scratch --tag a:b --output oci:file/image";
+    installed.run(words).fails_with(4).says("--output file/image cannot be written to: file is no folder");
+    is_untouched(&installed);
+}
