@@ -1,128 +1,104 @@
-//! `apply` killed with all that it has started, at any moment and while it recovers: the name has the old image or the new one, whole,
-//! and the next run ends as if nothing had been.
+//! `apply` killed with all that it has started, at any moment, at each line that it says, and while it recovers: the name has the
+//! old image or the new one, whole, and the next run ends as if nothing had been.
 
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
-use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process_group};
-
-use crate::support::Scenario;
 use crate::support::layout::Layout;
+use crate::support::victim::Victim;
+use crate::support::{Scenario, engine};
 
 /// Moments in CI; `HOTFIX_TORTURE=300` says otherwise.
 const MOMENTS: u32 = 40;
-const CACHE: &str = "home/.cache/hotfix";
 
-fn words(through: &str) -> [&str; 11] {
-    [
-        "apply",
-        "packs/wso2am-4.1.0.10.zip",
-        "hotfixes",
-        "--base-image",
-        "scratch",
-        "--output",
-        "oci:image",
-        "--tag",
-        "team/am:x",
-        "--through",
-        through,
-    ]
+fn moments() -> Option<u32> {
+    std::env::var("HOTFIX_TORTURE").ok().and_then(|text| text.parse().ok())
 }
 
-fn digests(scenario: &Scenario) -> Vec<String> {
-    Layout::open(&scenario.path("image"), "x").layer_digests()
-}
-
-/// Starts the run in a process group of its own, and kills that after `moment`; whether it was cut short.
-fn killed_after(scenario: &Scenario, moment: Duration) -> bool {
-    let child = scenario.spawn(&words("3"));
-    std::thread::sleep(moment);
-    let group = Pid::from_raw(child.id().cast_signed()).expect("not 0");
-    // Whoever has ended has no group any more.
-    let _ = kill_process_group(group, Signal::KILL);
-    !child.wait_with_output().expect("it ends").status.success()
+fn is_possible() -> bool {
+    cfg!(target_os = "linux") || !engine::skip_even_in_ci("there is no /proc")
 }
 
 #[test]
 fn before_there_is_a_layout() {
     let scenario = Scenario::new().without_engine();
+    let words = ["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes", "--output", "oci:image", "--tag", "team/am:x"];
     for files in [&["blobs/sha256/.hotfix-x"][..], &["blobs/sha256/.hotfix-x", "oci-layout"], &[".hotfix-x"]] {
         let _ = fs::remove_dir_all(scenario.path("image"));
         fs::create_dir_all(scenario.path("image/blobs/sha256")).expect("made");
         for file in files {
             fs::write(scenario.path("image").join(file), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("written");
         }
-        scenario.run(&words("1")).succeeds();
+        scenario.run(&[&words[..], &["--base-image", "scratch", "--through", "1"]].concat()).succeeds();
         assert!(!scenario.path("image/blobs/sha256/.hotfix-x").exists() && !scenario.path("image/.hotfix-x").exists());
-        assert!(!digests(&scenario).is_empty());
+        assert!(!Layout::open(&scenario.path("image"), "x").layer_digests().is_empty());
     }
 }
 
-/// Waits until what the update tool was doing is done: it is in a group of its own, and ends by itself.
-fn wait_for_the_tool(scenario: &Scenario) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let place = scenario.path("");
-    let is_of_scenario =
-        |process: &fs::DirEntry| fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(&place));
-    while fs::read_dir("/proc").expect("Linux").filter_map(Result::ok).any(|process| is_of_scenario(&process)) {
-        assert!(Instant::now() < deadline, "something goes on for ever");
-        std::thread::sleep(Duration::from_millis(5));
+/// At random, somewhere in each of `moments` equal parts of a bit more than a whole run; one in five again while it recovers.
+fn at_any_moment(victim: &Victim, moments: u32) {
+    let mut cut_short = 0;
+    for number in 0..moments {
+        let random = RandomState::new().hash_one(number);
+        let part = (f64::from(number) + (random % 1000) as f64 / 1000.0) / f64::from(moments);
+        let moment = victim.time.mul_f64(part * 1.1);
+        let what = format!("{number}, {moment:?} of {:?}", victim.time);
+        victim.prepare();
+        if number % 3 == 0 {
+            victim.forget_cached();
+        }
+        cut_short += u32::from(victim.kill_after(moment));
+        victim.has_old_or_new(&what);
+        if number % 5 == 0 {
+            victim.kill_after(victim.time.mul_f64((random / 1000 % 1000) as f64 / 1000.0));
+            victim.has_old_or_new(&what);
+        }
+        victim.recovers(&what);
+    }
+    assert!(cut_short > moments / 4, "only {cut_short} of {moments} were cut short: killed too late");
+}
+
+/// At what is said between two steps, or at everything that is said.
+fn at_each_line(victim: &Victim) {
+    let is_wanted = |line: &str| moments().is_some() || line.contains(": started") || line.contains(": done in");
+    for number in 0.. {
+        victim.prepare();
+        if number % 2 == 0 {
+            victim.forget_cached();
+        }
+        let Some(line) = victim.kill_at_line(is_wanted, number) else {
+            assert!(number >= 8, "only {number} lines are between steps");
+            break;
+        };
+        victim.has_old_or_new(&line);
+        victim.recovers(&line);
     }
 }
 
 #[test]
 fn at_any_moment_and_again_while_it_recovers() {
-    if !cfg!(target_os = "linux") {
-        crate::support::engine::skip_even_in_ci("there is no /proc");
-        return;
+    if is_possible() {
+        at_any_moment(&Victim::of_layout(), moments().unwrap_or(MOMENTS));
     }
-    let moments = std::env::var("HOTFIX_TORTURE").ok().and_then(|text| text.parse().ok()).unwrap_or(MOMENTS);
-    let scenario = Scenario::new().without_engine().with_tool(|tool| tool.backup = false);
-    scenario.run(&words("2")).succeeds();
-    let old = digests(&scenario);
-    let began = Instant::now();
-    scenario.run(&words("3")).succeeds();
-    let time = began.elapsed();
-    let new = digests(&scenario);
-    assert_ne!(old, new);
-    let scenario = scenario.under(["setsid"]);
-    let mut cut_short = 0;
-    for number in 0..moments {
-        let random = RandomState::new().hash_one(number);
-        let part = (f64::from(number) + (random % 1000) as f64 / 1000.0) / f64::from(moments);
-        let moment = time.mul_f64(part * 1.1);
-        let what = format!("{number}, {moment:?} of {time:?}");
-        scenario.run(&words("2")).succeeds();
-        if number % 3 == 0 {
-            fs::remove_dir_all(scenario.path(CACHE)).expect("there");
-        }
-        cut_short += u32::from(killed_after(&scenario, moment));
-        let there = digests(&scenario);
-        assert!(there == old || there == new, "{what}: {there:?}");
-        if number % 5 == 0 {
-            killed_after(&scenario, time.mul_f64((random / 1000 % 1000) as f64 / 1000.0));
-            let there = digests(&scenario);
-            assert!(there == old || there == new, "{what}: {there:?}");
-        }
-        wait_for_the_tool(&scenario);
-        let calls = scenario.calls().len();
-        let run = scenario.run(&words("3"));
-        assert_eq!(run.code, Some(0), "{what}: {}", run.stderr);
-        assert_eq!(digests(&scenario), new, "{what}");
-        let applied: Vec<String> = scenario.calls()[calls..]
-            .iter()
-            .filter(|call| call.arguments.first().is_some_and(|first| first == "apply-hotfix"))
-            .map(|call| call.arguments.concat().chars().rfind(char::is_ascii_digit).expect("a number").to_string())
-            .collect();
-        assert_eq!(applied, ["1", "2", "3"], "{what}");
-        let left: Vec<_> = fs::read_dir(scenario.path("tmp")).expect("there").filter_map(Result::ok).collect();
-        assert!(left.is_empty(), "{what}: {left:?}");
-        let mounts = fs::read_to_string("/proc/self/mounts").expect("Linux");
-        assert!(!mounts.contains(scenario.path("").to_str().expect("UTF-8")), "{what}: {mounts}");
-        let layout = fs::read_dir(scenario.path("image/blobs/sha256")).expect("there").filter_map(Result::ok);
-        let half: Vec<_> = layout.filter(|entry| entry.file_name().to_string_lossy().starts_with('.')).collect();
-        assert!(half.is_empty(), "{what}: {half:?}");
+}
+
+#[test]
+fn at_any_moment_with_an_engine() {
+    if is_possible() && engine::is_there() {
+        at_any_moment(&Victim::of_engine(), moments().unwrap_or(MOMENTS / 2));
     }
-    assert!(cut_short > moments / 4, "only {cut_short} of {moments} were cut short: killed too late");
+}
+
+#[test]
+fn between_steps() {
+    if is_possible() {
+        at_each_line(&Victim::of_layout());
+    }
+}
+
+#[test]
+fn between_steps_with_an_engine() {
+    if is_possible() && engine::is_there() {
+        at_each_line(&Victim::of_engine());
+    }
 }

@@ -16,5 +16,6 @@ pub mod sshd;
 pub mod tcp_engine;
 pub mod token_server;
 pub mod vendor;
+pub mod victim;
 
 pub use scenario::Scenario;
