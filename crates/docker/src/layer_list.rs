@@ -9,6 +9,7 @@ use crate::fetch::{fetch_blob, temporary_folder};
 use crate::look::{HashOnly, Meaning, meaning_of};
 use crate::oci_layout::{Descriptor, LayoutImage};
 use crate::repository::Repository;
+use crate::temporary::TemporaryFolder;
 use crate::{Error, Result};
 
 /// What a layer does to a path.
@@ -33,8 +34,7 @@ impl Repository {
     /// [`Error::Denied`], [`Error::RegistryUnreachable`] or [`Error::Registry`]; [`Error::Layout`] where it is no layer that can be
     /// read; [`Error::Io`] where there is no room for it among temporary files.
     pub async fn list_layer(&self, layer: &Descriptor) -> Result<BTreeMap<String, Listed>> {
-        let temporary = temporary_folder();
-        let folder = tempfile::tempdir_in(&temporary).map_err(Error::io("make a folder in", &temporary))?;
+        let folder = TemporaryFolder::new().map_err(Error::io("make a folder in", &temporary_folder()))?;
         let blobs = folder.path().join("blobs/sha256");
         std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))?;
         fetch_blob(self, layer, folder.path()).await?;

@@ -38,6 +38,7 @@ pub mod retry;
 pub mod rewrite;
 mod ssh;
 mod tags;
+pub mod temporary;
 mod tls;
 mod token;
 mod transport;

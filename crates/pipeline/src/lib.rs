@@ -47,6 +47,7 @@ pub mod step;
 pub mod stragglers;
 mod summary;
 pub mod tree;
+mod unfinished;
 pub mod update_tool;
 pub mod vendor_image;
 pub mod workspace;

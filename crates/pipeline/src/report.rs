@@ -1,15 +1,20 @@
 //! What happened, as `report.json` tells it.
 
+use std::fs::Permissions;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::Serialize;
-use tempfile::NamedTempFile;
 
 use crate::changes::Delta;
 use crate::pack::Product;
 use crate::provision::WorkspaceReport;
 use crate::step::Step;
+use crate::unfinished;
+
+/// A report begins with this name until it is whole.
+const UNFINISHED: &str = ".hotfix-report-";
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -120,9 +125,9 @@ impl Report {
 
 /// Whole or not at all: others read these files.
 fn replace(folder: &Path, name: &str, text: &str) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut file = NamedTempFile::new_in(folder)?;
+    let mut file = unfinished::file_in(folder, UNFINISHED, 0o644)?;
     file.write_all(text.as_bytes())?;
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    // Whatever the umask is.
+    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
     file.persist(folder.join(name)).map(drop).map_err(|error| error.error)
 }

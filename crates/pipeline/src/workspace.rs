@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 pub use hotfix_docker::fetch::temporary_folder;
+use hotfix_docker::temporary;
 use tracing::{info, warn};
 
 use crate::step::Problem;
@@ -16,7 +17,7 @@ use crate::stragglers;
 /// What the names of workspaces begin with.
 const PREFIX: &str = "hotfix-";
 /// And while they are made, and while they are removed: nobody misses those.
-const NEW: &str = ".hotfix-new-";
+const NEW: &str = temporary::PREFIX;
 const GONE: &str = ".hotfix-gone-";
 /// A file in each that is not to be kept: without anybody who works there it was left.
 const MARK: &str = ".in-use";

@@ -25,7 +25,6 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tempfile::NamedTempFile;
 use tracing::warn;
 
 pub(crate) use checksum::{FileState, file_sha256, sha256_of};
@@ -37,10 +36,13 @@ pub use prune::{Listed, Pruned};
 use crate::inputs::free_disk;
 use crate::request::CacheRequest;
 use crate::step::Problem;
+use crate::unfinished;
 
 /// Says to backup programs that everything here can be made again. <https://bford.info/cachedir/>
 const TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n# Unpacked product packs, made by hotfix.\n";
 const TAG_FILE: &str = "CACHEDIR.TAG";
+/// A record begins with this name until it is whole.
+const UNFINISHED: &str = ".hotfix-record-";
 /// Of `entry.json` and the like; others are made anew.
 const FORMAT: u32 = 1;
 /// Blocks that are not full, folders, and what others write meanwhile.
@@ -213,7 +215,7 @@ fn write_keyed(file: &Path, record: &impl Serialize) -> io::Result<()> {
 
 /// Wholly or not at all.
 fn write_whole(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut new = NamedTempFile::new_in(file.parent().unwrap_or(Path::new(".")))?;
+    let mut new = unfinished::file_in(file.parent().unwrap_or(Path::new(".")), UNFINISHED, 0o600)?;
     new.write_all(bytes)?;
     new.persist(file)?;
     Ok(())

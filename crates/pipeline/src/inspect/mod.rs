@@ -7,6 +7,7 @@ use hotfix_docker::base::BaseImage;
 use hotfix_docker::engine::Engine;
 use hotfix_docker::oci_layout::{self, Labelled};
 use hotfix_docker::reference::ImageRef;
+use hotfix_docker::temporary::TemporaryFolder;
 use hotfix_docker::{Error, fetch, registry};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -90,7 +91,7 @@ async fn in_registry(image: &str, reference: &ImageRef, elsewhere: &str) -> Resu
         return Ok(contents);
     }
     info!("{image} has no labels of hotfix: fetching it to look for a product in its files");
-    let folder = tempfile::Builder::new().prefix("hotfix-").tempdir_in(temporary_folder()).map_err(|error| {
+    let folder = TemporaryFolder::new().map_err(|error| {
         let what = format!("{image} cannot be fetched to {}", temporary_folder().display());
         (NO_PRODUCT, Problem::new(what, "make room, or set TMPDIR to a folder on a larger disk").because(error))
     })?;

@@ -1,22 +1,21 @@
 //! The file of a backup: a tar, compressed with zstd, that begins with its manifest. It counts once it was read back.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use tar::{Archive, Builder, EntryType, Header};
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
-use tracing::info;
 
 use super::manifest::{Entry, Kind, Manifest, SCHEMA};
 use crate::checksums::HashWriter;
 use crate::migration::FOLDER as JOURNAL;
 use crate::pack::{ancestors, printable};
 use crate::step::Problem;
+use crate::unfinished;
 
 /// A backup begins with this name until it is whole.
 const UNFINISHED: &str = ".hotfix-backup-";
@@ -56,15 +55,8 @@ pub fn write(
         Problem::new(format!("the backup {} cannot be written", to.display()), hint).because(error)
     };
     let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    remove_leftovers(folder);
     // Key stores and databases are nobody else's business.
-    let file = tempfile::Builder::new()
-        .prefix(UNFINISHED)
-        .permissions(fs::Permissions::from_mode(0o600))
-        .tempfile_in(folder)
-        .map_err(failed)?;
-    // Held until it has its name, or is gone: others know by it that somebody is at work.
-    file.as_file().lock().map_err(failed)?;
+    let file = unfinished::file_in(folder, UNFINISHED, 0o600).map_err(failed)?;
     pack(home, &manifest, file.as_file(), cancel, failed)?;
     file.as_file().sync_all().map_err(failed)?;
     let read = Backup::open_as(file.path(), to)?;
@@ -74,18 +66,6 @@ pub fn write(
     is_still_so()?;
     keep(file, to).map_err(failed)?;
     Ok(Backup { path: to.to_owned(), manifest })
-}
-
-/// What runs that were killed have left: nobody holds it.
-fn remove_leftovers(folder: &Path) {
-    let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
-    let is_one = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with(UNFINISHED);
-    for path in entries.filter(is_one).map(|entry| entry.path()) {
-        let is_left = File::open(&path).is_ok_and(|file| file.try_lock().is_ok());
-        if is_left && fs::remove_file(&path).is_ok() {
-            info!("{}, which a run that was killed has left, is removed", path.display());
-        }
-    }
 }
 
 fn keep(file: NamedTempFile, to: &Path) -> io::Result<()> {

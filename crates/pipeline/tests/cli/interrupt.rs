@@ -1,11 +1,15 @@
 //! INT and TERM at any moment: we and all that we started are gone, and nothing is left.
 
-use std::time::Duration;
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use update_tool_sim::{Behave, Fault};
 
 use crate::support::Scenario;
+
+/// Within which we and all that we have started are gone, on a machine that does nothing else.
+const BOUND: Duration = Duration::from_secs(10);
 
 fn stop(child: &std::process::Child, signal: Signal) {
     let pid = Pid::from_raw(child.id().cast_signed()).expect("not 0");
@@ -50,15 +54,16 @@ fn while_a_hotfix_hangs_that_has_changed_files() {
     }
 }
 
-#[test]
-fn at_any_moment() {
-    let (mut stopped, mut steps) = (0, std::collections::BTreeSet::new());
-    for moment in 0..25_u64 {
-        let scenario = Scenario::new().with_pack(|pack| pack.filler(20_000_000)).args(["--output", "oci:image"]);
+/// INT and TERM in turn, at moments of a run of `scenario`.
+fn at_any_moment(scenario: impl Fn() -> Scenario) {
+    let (mut stopped, mut steps) = (0, BTreeSet::new());
+    for moment in 0..17_u64 {
+        let scenario = scenario().with_pack(|pack| pack.filler(20_000_000)).args(["--output", "oci:image"]);
         let before = scenario.snapshot();
         let child = scenario.start_apply_until(|_| true);
-        std::thread::sleep(Duration::from_millis(20 + moment * 40));
+        std::thread::sleep(Duration::from_millis(20 + moment * 60));
         let signal = if moment % 2 == 0 { Signal::INT } else { Signal::TERM };
+        let asked = Instant::now();
         stop(&child, signal);
         let run = scenario.ended(child, &before);
         match run.code {
@@ -72,13 +77,32 @@ fn at_any_moment() {
             Some(_) => {
                 let step = step_of(&run.stderr).to_owned();
                 run.fails(if moment % 2 == 0 { 130 } else { 143 }, &step);
+                assert!(asked.elapsed() < BOUND, "{moment}, {step}: {:?}", asked.elapsed());
                 stopped += 1;
                 steps.insert(step);
             }
         }
     }
-    assert!(stopped > 0, "no run was stopped, so nothing was tested");
+    assert!(stopped > 3, "only {stopped} runs were stopped, so little was tested");
     assert!(steps.len() > 1, "all runs were stopped in {steps:?}");
+}
+
+#[test]
+fn at_any_moment_of_a_quick_tool() {
+    at_any_moment(Scenario::new);
+}
+
+#[test]
+fn at_any_moment_of_a_tool_with_children() {
+    at_any_moment(|| Scenario::new().with_tool(|tool| tool.spawn_grandchild = true));
+}
+
+#[test]
+fn at_any_moment_of_a_tool_that_ignores_it() {
+    let hang = Behave::HangIgnoringTerm;
+    at_any_moment(|| {
+        Scenario::new().without_hotfixes().with_hotfix(1, |hotfix| hotfix.add("x", "y").behave(hang.clone()))
+    });
 }
 
 #[test]

@@ -90,9 +90,27 @@ fn at_any_moment_with_an_engine() {
 }
 
 #[test]
+fn at_any_moment_with_a_registry() {
+    if is_possible()
+        && let Some(victim) = Victim::of_registry()
+    {
+        at_any_moment(&victim, moments().unwrap_or(MOMENTS / 2));
+    }
+}
+
+#[test]
 fn between_steps() {
     if is_possible() {
         at_each_line(&Victim::of_layout());
+    }
+}
+
+#[test]
+fn between_steps_with_a_registry() {
+    if is_possible()
+        && let Some(victim) = Victim::of_registry()
+    {
+        at_each_line(&victim);
     }
 }
 

@@ -11,13 +11,17 @@ use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::engine::{Base, docker, images_with, try_docker};
 use super::layout::Layout;
+use super::registry::Registry;
 use super::scenario::Scenario;
 
 const CACHE: &str = "home/.cache/hotfix";
+const REPOSITORY: &str = "team/am";
 
 /// Where the image goes.
 enum Output {
     Layout,
+    /// By way of a layout.
+    Registry(Registry),
     Engine(Base),
 }
 
@@ -39,10 +43,18 @@ impl Victim {
         Self::with(Output::Layout, "team/am:x".to_owned())
     }
 
+    /// With its image in a registry; none where there is no such program.
+    pub fn of_registry() -> Option<Self> {
+        let registry = Registry::start()?;
+        let tag = format!("{}/{REPOSITORY}:x", registry.host);
+        Some(Self::with(Output::Registry(registry), tag))
+    }
+
     /// With its image in the engine, which must be there.
     pub fn of_engine() -> Self {
         let base = Base::new("victim");
-        let tag = format!("hotfix-test-victim/{}:x", std::process::id());
+        // As unique as its base.
+        let tag = base.name.replacen("base", "image", 1);
         Self::with(Output::Engine(base), tag)
     }
 
@@ -70,12 +82,13 @@ impl Victim {
 
     fn words(&self, through: &'static str) -> Vec<&str> {
         let (base, output) = match &self.output {
-            Output::Layout => ("scratch", "oci:image"),
+            Output::Layout | Output::Registry(_) => ("scratch", "oci:image"),
             Output::Engine(base) => (base.name.as_str(), "docker"),
         };
         let inputs = ["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes", "-v"];
         let image = ["--base-image", base, "--output", output, "--tag", &self.tag, "--through", through];
-        [&inputs[..], &image].concat()
+        let push: &[&str] = if matches!(self.output, Output::Registry(_)) { &["--push"] } else { &[] };
+        [&inputs[..], &image, push].concat()
     }
 
     /// So that there is an old image under the name, with two hotfixes.
@@ -91,6 +104,14 @@ impl Victim {
     fn layers(&self) -> Vec<String> {
         match &self.output {
             Output::Layout => Layout::open(&self.scenario.path("image"), "x").layer_digests(),
+            Output::Registry(registry) => {
+                let manifest = registry.manifest(&registry.digest_of(REPOSITORY, "x"));
+                let layers = manifest["layers"].as_array().expect("a list").iter();
+                let layers: Vec<String> =
+                    layers.map(|layer| layer["digest"].as_str().expect("text").to_owned()).collect();
+                assert!(layers.iter().all(|digest| registry.has_blob(digest)), "{layers:?}");
+                layers
+            }
             Output::Engine(_) => {
                 let layers = docker(&["image", "inspect", "--format", "{{json .RootFS.Layers}}", &self.tag]);
                 serde_json::from_str(&layers).expect("a list")
@@ -147,7 +168,7 @@ impl Victim {
         let mounts = fs::read_to_string("/proc/self/mounts").expect("Linux");
         assert!(!mounts.contains(self.scenario.path("").to_str().expect("UTF-8")), "{what}: {mounts}");
         match &self.output {
-            Output::Layout => {
+            Output::Layout | Output::Registry(_) => {
                 let blobs = names(&self.scenario.path("image/blobs/sha256"), 1);
                 assert!(!blobs.iter().any(|name| name.starts_with('.')), "{what}: {blobs:?}");
             }
