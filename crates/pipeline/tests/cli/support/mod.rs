@@ -17,5 +17,6 @@ pub mod tcp_engine;
 pub mod token_server;
 pub mod vendor;
 pub mod victim;
+pub mod wiretap;
 
 pub use scenario::Scenario;
