@@ -107,7 +107,7 @@ fn made(begun: &Journal, file: &Path, asked: Option<&Path>, wishes: &Wishes) -> 
     let backup = Backup::open(file).map_err(|problem| problem.with_hint(hint))?;
     let manifest = &backup.manifest;
     let then = Standing { update_level: manifest.update_level, hotfixes: manifest.hotfixes };
-    if then != begun.from || manifest.time > begun.begun {
+    if then != begun.from {
         let what = format!("{} is not the backup that was made before anything was changed", file.display());
         return Err(Problem::new(what, hint));
     }

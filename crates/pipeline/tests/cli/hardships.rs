@@ -2,6 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use walkdir::WalkDir;
 
@@ -137,6 +140,50 @@ fn names_with_new_lines() {
     let words = ["apply", APPLY[1], "hot\nfixes", "--base-image", "scratch", "--output", "oci:image"];
     scenario.run(&words).succeeds();
     assert_eq!(digests(&scenario, "image"), expected);
+}
+
+/// What answers in place of the kernel when a program asks for the time.
+fn faketime() -> Option<PathBuf> {
+    let folders = fs::read_dir("/usr/lib").into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    folders.map(|folder| folder.join("faketime/libfaketime.so.1")).find(|library| library.exists())
+}
+
+#[test]
+fn a_clock_that_jumps() {
+    let Some(library) = faketime() else {
+        crate::support::engine::skip("no faketime is here (Debian: faketime)");
+        return;
+    };
+    let (scenario, expected) = scenario();
+    let clock = scenario.path("clock");
+    fs::write(&clock, "+0").expect("written");
+    let library = format!("LD_PRELOAD={}", library.display());
+    let clock_file = format!("FAKETIME_TIMESTAMP_FILE={}", clock.display());
+    let under = ["env", &library, &clock_file, "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"];
+    let scenario = scenario.under(under);
+    let is_over = AtomicBool::new(false);
+    let jump = || {
+        for offset in ["+10y", "-20y", "+3d", "-2h"].into_iter().cycle() {
+            if is_over.load(Ordering::Relaxed) {
+                break;
+            }
+            fs::write(&clock, offset).expect("written");
+            std::thread::sleep(Duration::from_millis(7));
+        }
+    };
+    let folders: Vec<String> = (0..5).map(|number| format!("image{number}")).collect();
+    let ended: Vec<_> = std::thread::scope(|scope| {
+        scope.spawn(jump);
+        let run = |folder| scenario.spawn(&[&APPLY[..], &[&format!("oci:{folder}")]].concat()).wait_with_output();
+        let ended = folders.iter().map(run).collect();
+        is_over.store(true, Ordering::Relaxed);
+        ended
+    });
+    for (folder, output) in folders.iter().zip(ended) {
+        let output = output.expect("it ends");
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(digests(&scenario, folder), expected);
+    }
 }
 
 #[test]
