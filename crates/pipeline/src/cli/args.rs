@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use hotfix_docker::retry::USUAL_TRIES;
 use secrecy::SecretString;
 
@@ -139,20 +140,31 @@ pub enum Command {
     Revert(RevertArgs),
     /// Move an unpacked product from its hotfixes to an update level: backup, revert, update
     Migrate(MigrateArgs),
+    /// Print the completions of a shell, for it to read
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+    /// Write manual pages, one for each command
+    Man {
+        /// The folder for them; made where it is not there
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
 }
 
 /// `hotfix apply`.
 #[derive(Debug, Args)]
 pub struct Apply {
+    /// The run
+    #[command(flatten)]
+    pub run: Run,
     /// User name of a WSO2 account, as the old script took it
     #[arg(index = 3)]
     pub username: Option<String>,
     /// Its password, as the old script took it; other users of the machine can read it here
     #[arg(index = 4)]
     pub password: Option<SecretString>,
-    /// The run
-    #[command(flatten)]
-    pub run: Run,
     /// Show what would be done, and do nothing: the same as `hotfix plan`
     #[arg(long)]
     pub dry_run: bool,

@@ -11,6 +11,7 @@ mod output;
 mod server;
 mod server_args;
 mod server_image;
+mod shell;
 
 use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
@@ -108,6 +109,8 @@ async fn dispatch(cli: &Cli) -> u8 {
         Command::Restore(args) => server::restore(cli, args).await,
         Command::Revert(args) => server::revert(cli, args).await,
         Command::Migrate(args) => server::migrate(cli, args).await,
+        Command::Completions { shell } => shell::completions(cli, *shell),
+        Command::Man { folder } => shell::man(cli, folder),
     }
 }
 

@@ -58,6 +58,7 @@ mod restores;
 mod secrets;
 mod sequence;
 mod server_home;
+mod shells;
 mod tool;
 mod usage;
 mod vendor_image;
