@@ -1,8 +1,9 @@
 //! A registry asked directly, with no engine between.
 
 use crate::auth::Credentials;
+use crate::base::Platform;
 use crate::fetch;
-use crate::oci_layout::Labelled;
+use crate::oci_layout::{self, Labelled};
 use crate::reference::ImageRef;
 use crate::repository::{Repository, Upload};
 use crate::transport::Access;
@@ -19,6 +20,21 @@ pub async fn check_push(reference: &ImageRef, credentials: &Credentials) -> Resu
         repository.call_off(upload).await;
     }
     Ok(())
+}
+
+/// The digest and the platform of the image `reference` for `platform` in its registry, of which nothing is fetched.
+///
+/// # Errors
+/// As [`fetch::fetch`].
+pub async fn identify(
+    reference: &ImageRef,
+    credentials: &Credentials,
+    platform: Option<&Platform>,
+) -> Result<(String, Platform)> {
+    let repository = Repository::open(reference, credentials, Access::Pull, &[]).await?;
+    let resolved = fetch::resolve(&repository, platform).await?;
+    let configuration = fetch::configuration(&repository, &resolved.manifest).await?;
+    Ok((resolved.digest, oci_layout::platform_in(&configuration)))
 }
 
 /// The labels of the image `reference` in its registry, `None` where it has no such image.

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::blocking::blocking;
 use crate::cache::{Cache, sha256_of};
+use crate::hotfix::Hotfix;
 use crate::inputs::hint_of_full_disk;
 use crate::plan::Plan;
 use crate::source::Source;
@@ -41,15 +42,33 @@ pub async fn read_inputs(plan: &Plan, workspace: &Workspace, cache: Option<&Cach
             fs::copy(&hotfix.path, folder.join(&hotfix.file)).map_err(failed(&hotfix.path))?;
             sha256.push(hex_of(&folder.join(&hotfix.file)).map_err(failed(&hotfix.path))?);
         }
-        let pack = match &source {
-            Source::Pack(pack) => sha256_of(cache.as_ref(), pack.file(), &pack.path).map_err(failed(&pack.path))?,
-            Source::Image(image, _) => {
-                image.base.digest.as_deref().unwrap_or_default().trim_start_matches("sha256:").to_owned()
-            }
-        };
-        Ok(InputDigests { pack, hotfixes: sha256 })
+        Ok(InputDigests { pack: of_source(&source, cache.as_ref())?, hotfixes: sha256 })
     })
     .await
+}
+
+/// Checksums of pack and hotfixes as they are, without copies.
+pub(crate) async fn digests_of(plan: &Plan, cache: Option<&Cache>) -> Result<InputDigests, Problem> {
+    let (source, hotfixes, cache) = (plan.source.clone(), plan.hotfixes.as_slice().to_vec(), cache.cloned());
+    blocking(move || {
+        let of_hotfix = |hotfix: &Hotfix| hex_of(&hotfix.path).map_err(|error| unreadable(&hotfix.path, error));
+        let hotfixes = hotfixes.iter().map(of_hotfix).collect::<Result<_, _>>()?;
+        Ok(InputDigests { pack: of_source(&source, cache.as_ref())?, hotfixes })
+    })
+    .await
+}
+
+fn of_source(source: &Source, cache: Option<&Cache>) -> Result<String, Problem> {
+    match source {
+        Source::Pack(pack) => sha256_of(cache, pack.file(), &pack.path).map_err(|error| unreadable(&pack.path, error)),
+        Source::Image(image, _) => {
+            Ok(image.base.digest.as_deref().unwrap_or_default().trim_start_matches("sha256:").to_owned())
+        }
+    }
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Problem {
+    Problem::new(format!("{} cannot be read", path.display()), "check its permissions").because(error)
 }
 
 fn hex_of(path: &Path) -> io::Result<String> {

@@ -56,6 +56,35 @@ impl Destination {
         workspace: &Workspace,
         cancel: &CancellationToken,
     ) -> Result<BaseImage, Problem> {
+        match self.elsewhere(base) {
+            Some(reference) => {
+                let fetched = fetch_base(reference, platform, workspace, cancel).await;
+                fetched.map_err(|error| not_to_be_had(called, reference, error))
+            }
+            None => tokio::select! {
+                found = self.base_here((called, base), platform) => found,
+                () = cancel.cancelled() => Err(engine_problem(Error::Cancelled)),
+            },
+        }
+    }
+
+    /// The image that has to be fetched from its registry, with no engine between.
+    pub fn elsewhere<'a>(&self, base: &'a BasePlan) -> Option<&'a ImageRef> {
+        match (base, self) {
+            (BasePlan::Registry(reference), _) | (BasePlan::Engine(reference), Self::Layout(_)) => Some(reference),
+            _ => None,
+        }
+    }
+
+    /// As [`Destination::base`], of one that is not [elsewhere](Self::elsewhere).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn base_here(
+        &self,
+        (called, base): (&str, &BasePlan),
+        platform: Option<&Platform>,
+    ) -> Result<BaseImage, Problem> {
         let problem = |what, hint| move |error| base_problem(called, base, what, hint, error);
         match (base, self) {
             (BasePlan::Scratch, _) => {
@@ -65,23 +94,10 @@ impl Destination {
                 "cannot be used",
                 "give the folder of an OCI layout, and the tag of an image in it after a colon",
             )),
-            (BasePlan::Engine(reference), Self::Engine(engine)) => {
-                let found = tokio::select! {
-                    found = engine.base(reference, platform) => found,
-                    () = cancel.cancelled() => Err(Error::Cancelled),
-                };
-                found.map_err(problem(
-                    "is not to be had",
-                    "check its name, and the engine's way to the registry (docker pull)",
-                ))
-            }
-            (BasePlan::Engine(reference) | BasePlan::Registry(reference), _) => {
-                let fetched = fetch_base(reference, platform, workspace, cancel).await;
-                fetched.map_err(|error| {
-                    let hint = hint(reference.registry(), &error);
-                    Problem::new(format!("the {called} {reference} is not to be had"), hint).because(error)
-                })
-            }
+            (BasePlan::Engine(reference), Self::Engine(engine)) => engine.base(reference, platform).await.map_err(
+                problem("is not to be had", "check its name, and the engine's way to the registry (docker pull)"),
+            ),
+            (BasePlan::Engine(_) | BasePlan::Registry(_), _) => unreachable!("it is in a registry"),
         }
     }
 
@@ -141,6 +157,12 @@ fn is_full(error: &Error) -> bool {
 /// What was read before need not be read again.
 fn digest_of_blob(cache: Option<Cache>) -> DigestOfBlob {
     Arc::new(move |path| file_sha256(cache.as_ref(), path).map(|sha256| format!("sha256:{sha256}")))
+}
+
+/// A base image that its registry does not give.
+pub(crate) fn not_to_be_had(called: &str, reference: &ImageRef, error: Error) -> Problem {
+    let hint = hint(reference.registry(), &error);
+    Problem::new(format!("the {called} {reference} is not to be had"), hint).because(error)
 }
 
 async fn fetch_base(

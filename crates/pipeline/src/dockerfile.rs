@@ -11,7 +11,6 @@ use hotfix_docker::image::BuiltImage;
 use hotfix_docker::layer::{Entry, FileContent, Layer, Node};
 use hotfix_docker::reference::ImageRef;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -19,6 +18,7 @@ use crate::below::Below;
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
 use crate::engine_problem::engine_problem;
+use crate::fingerprint;
 use crate::host::UPDATE_TOOLS;
 use crate::image::{BaseLabels, labels};
 use crate::layers::{hotfix_layer, product_layer};
@@ -38,7 +38,7 @@ pub struct DockerfileRecipe {
     /// Name of what the last stage is put on, where it is plainly said.
     pub base: Option<String>,
     /// Its digest, or the engine's id of it.
-    base_digest: Option<String>,
+    pub(crate) base_digest: Option<String>,
 }
 
 /// The method of a request with `--dockerfile`.
@@ -158,19 +158,19 @@ impl DockerfileRecipe {
     }
 
     /// One digest of everything that went in and can make a difference to the image.
-    fn fingerprint(&self, plan: &Plan, digests: &InputDigests, context: &Context) -> Result<String, Problem> {
-        let inputs = json!({
-            "tool": env!("CARGO_PKG_VERSION"),
-            "level": plan.product.update_level,
-            "pack": digests.pack,
-            "hotfixes": digests.hotfixes,
+    pub(crate) fn fingerprint(
+        &self,
+        plan: &Plan,
+        digests: &InputDigests,
+        context: &Context,
+    ) -> Result<String, Problem> {
+        let own = json!({
             "base": self.base_digest,
             "platform": plan.request.platform.as_ref().map(ToString::to_string),
             "context": context.digest().map_err(|error| context_problem(&self.file, error))?,
             "arguments": arguments(plan),
-            "labels": plan.request.labels.iter().cloned().collect::<BTreeMap<String, String>>(),
         });
-        Ok(hex::encode(Sha256::digest(inputs.to_string())))
+        Ok(fingerprint::of(plan, digests, own))
     }
 
     fn build_problem(&self, error: Error) -> Problem {

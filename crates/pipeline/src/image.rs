@@ -7,11 +7,10 @@ use hotfix_docker::image::{Image, Settings};
 use hotfix_docker::layer::Layer;
 use hotfix_environments::labels::FILES_LABEL;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::changes::{Delta, PatchedProduct};
 use crate::checksums::InputDigests;
-use crate::placement::Placement;
+use crate::fingerprint;
 use crate::plan::Plan;
 
 /// Labels that the OCI image specification defines and every image of ours has.
@@ -22,13 +21,7 @@ pub const IMAGE_LABELS: [&str; 3] =
 const LONGEST_LABEL: usize = 4096;
 
 /// Entry point, environment and labels of the image.
-pub fn settings(
-    plan: &Plan,
-    base: &BaseImage,
-    placement: &Placement,
-    digests: &InputDigests,
-    patched: Option<&PatchedProduct>,
-) -> Settings {
+pub fn settings(plan: &Plan, base: &BaseImage, digests: &InputDigests, patched: Option<&PatchedProduct>) -> Settings {
     let newest =
         plan.hotfixes.as_slice().iter().map(|hotfix| hotfix.newest).max().unwrap_or_else(|| plan.source.newest());
     let created = jiff::Timestamp::from_second(newest.cast_signed()).unwrap_or_default();
@@ -40,7 +33,7 @@ pub fn settings(
             BaseLabels { name: Some(&base.name), digest: base.digest.as_deref() },
             digests,
             patched,
-            fingerprint(plan, base, placement, digests),
+            fingerprint::of_layers(plan, &base.into(), digests),
         ),
         created: created.to_string(),
     }
@@ -91,33 +84,13 @@ fn files_label((number, delta): &(u32, Delta)) -> Option<(String, String)> {
     (key.len() + value.len() <= LONGEST_LABEL).then_some((key, value))
 }
 
-/// One digest of everything that went in and can make a difference to the image.
-fn fingerprint(plan: &Plan, base: &BaseImage, placement: &Placement, digests: &InputDigests) -> String {
-    let request = &plan.request;
-    let inputs = json!({
-        "tool": env!("CARGO_PKG_VERSION"),
-        "level": plan.product.update_level,
-        "pack": digests.pack,
-        "hotfixes": digests.hotfixes,
-        "base": base.digest,
-        "platform": [base.platform.os, base.platform.architecture, base.platform.variant],
-        "home": placement.home,
-        "owner": placement.owner,
-        "entrypoint": request.entrypoint,
-        "env": request.env,
-        "labels": request.labels.iter().cloned().collect::<BTreeMap<String, String>>(),
-    });
-    hex::encode(Sha256::digest(inputs.to_string()))
-}
-
 /// The image to be made: `layers` on `base`, with settings and labels.
 pub fn assemble(
     plan: &Plan,
     base: BaseImage,
-    placement: &Placement,
     digests: &InputDigests,
     patched: Option<&PatchedProduct>,
     layers: Vec<Layer>,
 ) -> Image {
-    Image { settings: settings(plan, &base, placement, digests, patched), base, layers }
+    Image { settings: settings(plan, &base, digests, patched), base, layers }
 }

@@ -98,7 +98,10 @@ pub async fn execute(prepared: Prepared, recorder: &mut Recorder) -> Result<(), 
         id: built.id,
         digest,
         base: recipe.base_name().to_owned(),
-        hotfix_layer_bytes: if patched.is_some() { built.layers.last().map_or(0, |layer| layer.size) } else { 0 },
+        hotfix_layer_bytes: Some(match patched {
+            Some(_) => built.layers.last().map_or(0, |layer| layer.size),
+            None => 0,
+        }),
     });
     Ok(())
 }

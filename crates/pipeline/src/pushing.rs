@@ -145,7 +145,7 @@ async fn put_back(targets: &[PushTarget], before: &[hotfix_docker::Result<TagSta
     }
 }
 
-fn push_problem(reference: &ImageRef, error: Error) -> Problem {
+pub(crate) fn push_problem(reference: &ImageRef, error: Error) -> Problem {
     let hint = hint(reference.registry(), &error);
     Problem::new(format!("{reference} cannot be pushed"), hint).because(error)
 }

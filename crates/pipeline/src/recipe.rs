@@ -153,7 +153,7 @@ impl Recipe {
                     let below = Below::of_pack(&product.pristine.nodes, placement);
                     layers.push(hotfix_layer(product, &below, placement, plan.hotfixes.as_slice())?);
                 }
-                let image = assemble(plan, base.as_ref().clone(), placement, digests, patched, layers);
+                let image = assemble(plan, base.as_ref().clone(), digests, patched, layers);
                 let (built, guard) = destination.build(&image, &plan.tags, check, cache.as_ref(), cancel).await?;
                 if let (Some(cache), Source::Pack(_), Some(layer)) = (cache, &plan.source, built.layers.first()) {
                     cache.note_layer(&key, layer, built.blobs.first());
@@ -166,7 +166,7 @@ impl Recipe {
                     let below = image.below(product, cache.as_ref()).await?;
                     layers.push(hotfix_layer(product, &below, &image.facts.placement, plan.hotfixes.as_slice())?);
                 }
-                let image = assemble(plan, image.base.clone(), &image.facts.placement, digests, patched, layers);
+                let image = assemble(plan, image.base.clone(), digests, patched, layers);
                 destination.build(&image, &plan.tags, check, cache.as_ref(), cancel).await
             }
             Self::VendorTool(engine) => {

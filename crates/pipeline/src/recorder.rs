@@ -39,6 +39,7 @@ impl Recorder {
             steps: Step::ALL.into_iter().map(step).collect(),
             workspace: None,
             update_tool_seconds: 0.0,
+            changes: None,
             image: None,
             error: None,
         };
@@ -187,6 +188,11 @@ impl Recorder {
         }
     }
 
+    /// What is not as in the image that is there.
+    pub fn changes(&mut self, changes: Vec<String>) {
+        self.report.changes = Some(changes);
+    }
+
     /// The image, once it is there.
     pub fn image(&mut self, image: ImageReport) {
         self.report.image = Some(image);
@@ -194,7 +200,12 @@ impl Recorder {
 
     /// The report, once the run has ended.
     pub fn finish(mut self, failure: Option<&Failure>) -> Report {
-        self.report.outcome = if failure.is_none() { Outcome::Success } else { Outcome::Failure };
+        let is_unchanged = self.report.changes.as_ref().is_some_and(Vec::is_empty);
+        self.report.outcome = match failure {
+            Some(_) => Outcome::Failure,
+            None if is_unchanged => Outcome::Unchanged,
+            None => Outcome::Success,
+        };
         self.report.exit_code = failure.map_or(DONE, Failure::exit_code);
         self.report.error = failure.map(|failure| ErrorReport {
             step: failure.step,

@@ -22,6 +22,8 @@ const UNFINISHED: &str = ".hotfix-report-";
 pub enum Outcome {
     /// The image is there.
     Success,
+    /// It is there already, made from the same inputs.
+    Unchanged,
     /// It is not.
     Failure,
 }
@@ -54,6 +56,8 @@ pub struct Report {
     pub(crate) workspace: Option<WorkspaceReport>,
     /// Of the steps' time, what the vendor's update tool took.
     pub(crate) update_tool_seconds: f64,
+    /// What was not as in the image that was there; none where nothing was compared.
+    pub(crate) changes: Option<Vec<String>>,
     pub(crate) image: Option<ImageReport>,
     pub(crate) error: Option<ErrorReport>,
 }
@@ -95,8 +99,8 @@ pub struct ImageReport {
     pub digest: Option<String>,
     /// Name of its base.
     pub base: String,
-    /// Length of the layer that holds what the hotfixes changed, uncompressed, in bytes.
-    pub hotfix_layer_bytes: u64,
+    /// Length of the layer that holds what the hotfixes changed, uncompressed, in bytes; none where nothing was made.
+    pub hotfix_layer_bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, Serialize)]

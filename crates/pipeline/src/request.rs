@@ -49,6 +49,10 @@ pub struct Request {
     pub output: Output,
     /// Whether every tag is pushed.
     pub push: bool,
+    /// Whether nothing is done where the names have an image of the same inputs.
+    pub if_changed: bool,
+    /// Whether it is only told what is not as in that image.
+    pub report_only_changes: bool,
     /// Where the workspace is made.
     pub workspace: Option<PathBuf>,
     /// Whether it stays.

@@ -12,6 +12,7 @@ impl Report {
         let title = self.product.as_ref().map(|product| format!("{} {}", product.name, product.full_version()));
         let outcome = match (self.outcome, &self.image) {
             (Outcome::Failure, _) => "failed",
+            (Outcome::Unchanged, _) => "unchanged",
             (Outcome::Success, Some(_)) => "image built",
             (Outcome::Success, None) => "done",
         };
@@ -32,7 +33,11 @@ impl Report {
             if let Some(digest) = &image.digest {
                 line(format!("- digest `{digest}`"));
             }
-            line(format!("- on `{}`, hotfix layer of {}\n", image.base, ByteSize(image.hotfix_layer_bytes)));
+            let layer = image.hotfix_layer_bytes.map(|bytes| format!(", hotfix layer of {}", ByteSize(bytes)));
+            line(format!("- on `{}`{}\n", image.base, layer.unwrap_or_default()));
+        }
+        for change in self.changes.iter().flatten() {
+            line(format!("- {}", markdown(change)));
         }
         if !self.hotfixes.is_empty() {
             line("| hotfix | file | changed | added | removed |\n| ---: | --- | ---: | ---: | ---: |".to_owned());

@@ -23,6 +23,7 @@ use tracing::warn;
 use crate::checksums::InputDigests;
 use crate::delivery::{Guard, TagGuard};
 use crate::engine_problem::engine_problem;
+use crate::fingerprint;
 use crate::image::{BaseLabels, labels};
 use crate::leaks::{Secrets, found_in};
 use crate::pack::{CONFIG_JSON, LOGS};
@@ -159,16 +160,12 @@ fn docker_environment(endpoint: String) -> Vec<(&'static str, OsString)> {
 }
 
 fn image_labels(plan: &Plan, digests: &InputDigests) -> BTreeMap<String, String> {
-    let inputs = json!({
-        "tool": env!("CARGO_PKG_VERSION"),
-        "level": plan.product.update_level,
-        "pack": digests.pack,
-        "hotfixes": digests.hotfixes,
-        "method": BASE_NAME,
-        "labels": plan.request.labels.iter().cloned().collect::<BTreeMap<String, String>>(),
-    });
-    let fingerprint = hex::encode(Sha256::digest(inputs.to_string()));
-    labels(plan, BaseLabels { name: None, digest: None }, digests, None, fingerprint)
+    labels(plan, BaseLabels { name: None, digest: None }, digests, None, fingerprint(plan, digests))
+}
+
+/// Of everything that goes in and can make a difference to the image.
+pub(crate) fn fingerprint(plan: &Plan, digests: &InputDigests) -> String {
+    fingerprint::of(plan, digests, json!({ "method": BASE_NAME }))
 }
 
 fn cleaning_problem(error: Error) -> Problem {

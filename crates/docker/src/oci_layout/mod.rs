@@ -18,6 +18,7 @@ use crate::reference::ImageRef;
 use crate::{Error, Result};
 
 pub use guard::LayoutGuard;
+pub(crate) use read::platform_in;
 pub use read::{Labelled, labels_in, open, read_labels};
 pub(crate) use write::write_single;
 pub use write::{DigestOfBlob, check_target, write};

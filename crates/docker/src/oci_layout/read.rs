@@ -34,6 +34,16 @@ pub fn labels_in(configuration: &Value) -> BTreeMap<String, String> {
     labels.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect()
 }
 
+/// What an image is for, by its configuration.
+pub(crate) fn platform_in(configuration: &Value) -> Platform {
+    let text = |key: &str| configuration.get(key).and_then(Value::as_str).map(str::to_owned);
+    Platform {
+        os: text("os").unwrap_or_else(|| "linux".to_owned()),
+        architecture: text("architecture").unwrap_or_default(),
+        variant: text("variant"),
+    }
+}
+
 /// The image of the layout in `directory` that is called `tag`, or its only one, as a base; for `platform` where one is
 /// given.
 ///
@@ -42,7 +52,6 @@ pub fn labels_in(configuration: &Value) -> BTreeMap<String, String> {
 /// for another platform.
 pub fn open(directory: &Path, tag: Option<&str>, platform: Option<&Platform>) -> Result<BaseImage> {
     let (descriptor, manifest, configuration) = image(directory, tag, platform)?;
-    let text = |key: &str| configuration.get(key).and_then(Value::as_str).map(str::to_owned);
     let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
     let diff_ids = list(configuration.pointer("/rootfs/diff_ids"));
     let diff_ids: Vec<String> = diff_ids.iter().filter_map(Value::as_str).map(str::to_owned).collect();
@@ -51,11 +60,7 @@ pub fn open(directory: &Path, tag: Option<&str>, platform: Option<&Platform>) ->
     }
     let tag = descriptor.ref_name().map(|tag| format!(":{tag}")).unwrap_or_default();
     let name = format!("{}{tag}", layout_name(directory));
-    let found = Platform {
-        os: text("os").unwrap_or_else(|| "linux".to_owned()),
-        architecture: text("architecture").unwrap_or_default(),
-        variant: text("variant"),
-    };
+    let found = platform_in(&configuration);
     if let Some(wanted) = platform.filter(|wanted| !found.is(wanted)) {
         let (found, wanted) = (found.to_string(), wanted.to_string());
         return Err(Error::OtherPlatform { reference: name, found, wanted, source: None });

@@ -232,6 +232,12 @@ pub struct Run {
     /// Let the update tool apply hotfixes without the network
     #[arg(long)]
     pub offline: bool,
+    /// Do nothing where every name has an image already that was made from the same inputs
+    #[arg(long)]
+    pub if_changed: bool,
+    /// With --if-changed: only tell what is not as in the image that is there
+    #[arg(long)]
+    pub report_only_changes: bool,
     /// The image
     #[command(flatten)]
     pub image: ImageOptions,
@@ -244,7 +250,14 @@ impl Run {
     /// The request that the command line makes.
     pub fn request(&self) -> Request {
         let request = request(&self.pack, &self.hotfix_dir, &self.image, &self.work);
-        Request { through: self.through, tool_credentials: self.tool_credentials, offline: self.offline, ..request }
+        Request {
+            through: self.through,
+            tool_credentials: self.tool_credentials,
+            offline: self.offline,
+            if_changed: self.if_changed || self.report_only_changes,
+            report_only_changes: self.report_only_changes,
+            ..request
+        }
     }
 }
 

@@ -140,6 +140,8 @@ pub(super) fn request(pack: &Path, hotfix_dir: &Path, image: &ImageOptions, work
         labels: image.label.clone(),
         output: image.output.clone(),
         push: image.push,
+        if_changed: false,
+        report_only_changes: false,
         workspace: work.workspace.clone(),
         keep_workspace: work.keep_workspace,
         workspace_mode: work.workspace_mode,

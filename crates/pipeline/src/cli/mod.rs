@@ -25,12 +25,14 @@ use crate::credentials::Credentials;
 use crate::inputs::check_written_folders;
 use crate::inspect::inspect;
 use crate::interrupt::{Interrupt, Signal};
+use crate::pack::printable;
 use crate::pipeline;
 use crate::plan::{CredentialState, Plan};
 use crate::recorder::Recorder;
 use crate::report::Report;
 use crate::request::{Request, ToolCredentials};
 use crate::step::{DEFECT, DONE, Failure, Problem, Step, USAGE};
+use crate::unchanged::Comparison;
 
 use args::{Apply, Cli, Command, Format};
 use config::{Complete, Refusal};
@@ -195,13 +197,44 @@ async fn apply_request(
     credentials: Option<Credentials>,
     recorder: &mut Recorder,
 ) -> Result<Vec<String>, Failure> {
-    let state = if credentials.is_some() { CredentialState::Given } else { CredentialState::Missing };
+    let state = match &credentials {
+        _ if request.report_only_changes => CredentialState::NotNeeded,
+        Some(_) => CredentialState::Given,
+        None => CredentialState::Missing,
+    };
     let plan = Plan::resolve(request, state, recorder).await?;
     info!("{} {} with {} hotfixes", plan.product.name, plan.product.full_version(), plan.hotfixes.as_slice().len());
     let tags = plan.tags.iter().map(ToString::to_string).collect();
+    if request.if_changed {
+        let changes = compare(&plan, recorder).await?;
+        match (request.report_only_changes, changes.is_empty()) {
+            (true, _) => return Ok(changes),
+            (false, true) => return Ok(tags),
+            (false, false) => {}
+        }
+    }
     let prepared = pipeline::prepare(plan, credentials, recorder).await?;
     pipeline::execute(prepared, recorder).await?;
     Ok(tags)
+}
+
+/// What is not as in the image that is there, if anything, which is told.
+async fn compare(plan: &Plan, recorder: &mut Recorder) -> Result<Vec<String>, Failure> {
+    let changes = match Comparison::of(plan, recorder).await? {
+        Comparison::Unchanged(image) => {
+            let names = image.tags.join(", ");
+            info!("unchanged: {names} was made from the same pack, hotfixes, base image and options");
+            recorder.image(image);
+            Vec::new()
+        }
+        Comparison::Changed(changes) => {
+            let changes: Vec<String> = changes.iter().map(|change| printable(change)).collect();
+            changes.iter().for_each(|change| info!("changed: {change}"));
+            changes
+        }
+    };
+    recorder.changes(changes.clone());
+    Ok(changes)
 }
 
 /// Nobody wants to learn after minutes that the report cannot be written.

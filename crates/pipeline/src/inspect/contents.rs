@@ -75,7 +75,7 @@ pub struct Labels {
 
 impl Contents {
     /// From the labels; `None` where they are not ours.
-    pub(super) fn labelled(image: &str, found: &Labelled, found_in: &'static str) -> Option<Self> {
+    pub(crate) fn labelled(image: &str, found: &Labelled, found_in: &'static str) -> Option<Self> {
         let labels: &BTreeMap<String, String> = &found.labels;
         let label = |name: &str| labels.get(name).cloned();
         let ours = |name: &str| label(&format!("hotfix.{name}"));

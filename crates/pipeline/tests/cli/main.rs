@@ -30,6 +30,7 @@ mod full_disk;
 mod full_size;
 mod hardships;
 mod hostile_zips;
+mod if_changed;
 mod inputs;
 mod inspect;
 mod interrupt;

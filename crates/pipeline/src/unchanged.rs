@@ -1,0 +1,190 @@
+//! `--if-changed`: whether the names of an image have one already that was made from the same inputs, found without unpacking
+//! anything.
+
+use std::collections::BTreeMap;
+
+use hotfix_docker::auth::credentials_for;
+use hotfix_docker::oci_layout::{self, Labelled};
+use hotfix_docker::reference::ImageRef;
+use hotfix_docker::registry;
+
+use crate::cache::Cache;
+use crate::checksums::{InputDigests, digests_of};
+use crate::delivery::{Destination, not_to_be_had};
+use crate::dockerfile::DockerfileRecipe;
+use crate::engine_problem::engine_problem;
+use crate::fingerprint::{self, BaseIdentity};
+use crate::inspect::{Applied, Contents, Labels, More};
+use crate::plan::{BasePlan, Method, Plan};
+use crate::pushing::push_problem;
+use crate::recorder::Recorder;
+use crate::report::ImageReport;
+use crate::source::Source;
+use crate::step::{Failure, Problem, Step};
+use crate::vendor_image;
+
+/// What a comparison gives.
+#[derive(Debug)]
+pub enum Comparison {
+    /// Every name has the image that would be made.
+    Unchanged(ImageReport),
+    /// What is not as in the images that are there, in words.
+    Changed(Vec<String>),
+}
+
+/// What would go in.
+struct Expected {
+    fingerprint: String,
+    digests: InputDigests,
+    base_digest: Option<String>,
+}
+
+impl Comparison {
+    /// Of what `plan` would make with what its names have.
+    ///
+    /// # Errors
+    /// Where the base image, the engine or a registry cannot be asked.
+    pub async fn of(plan: &Plan, recorder: &mut Recorder) -> Result<Self, Failure> {
+        let destination = recorder.look_ahead(Step::BuildImage, async |_| Destination::connect(plan).await).await?;
+        let cache = recorder.check(Step::ValidateInputs, || Cache::for_request(plan.request.cache.as_ref()))?;
+        let digests =
+            recorder.look_ahead(Step::ValidateInputs, async |_| digests_of(plan, cache.as_ref()).await).await?;
+        let expect = async |_| Expected::of(plan, &destination, digests).await;
+        let expected = recorder.look_ahead(Step::BuildImage, expect).await?;
+        recorder.inputs(plan.hotfixes.as_slice(), &expected.digests);
+        let (mut found, mut changes) = (None, Vec::new());
+        for tag in &plan.tags {
+            let look = async |_| look(plan, tag, &destination).await;
+            let step = if plan.push { Step::PushImage } else { Step::BuildImage };
+            let (labelled, place) = recorder.look_ahead(step, look).await?;
+            let contents = labelled.as_ref().and_then(|labelled| Contents::labelled(tag.as_str(), labelled, place));
+            match contents.as_ref().map(|contents| &contents.more) {
+                Some(More::Labels(labels)) => changes.extend(expected.differences(plan, tag, labels)),
+                _ if labelled.is_some() => changes.push(format!("{tag} is no image of hotfix")),
+                _ => changes.push(format!("there is no {tag} in the {place} yet")),
+            }
+            found = contents.or(found);
+        }
+        Ok(match found {
+            Some(contents) if changes.is_empty() => Self::Unchanged(report(plan, &contents)),
+            _ => Self::Changed(changes),
+        })
+    }
+}
+
+impl Expected {
+    async fn of(plan: &Plan, destination: &Destination, digests: InputDigests) -> Result<Self, Problem> {
+        let of_base = |base: &BaseIdentity| (fingerprint::of_layers(plan, base, &digests), base.digest.clone());
+        let (fingerprint, base_digest) = match (&plan.method, &plan.source, destination) {
+            (Method::FromImage(_), Source::Image(image, _), _) => of_base(&(&image.base).into()),
+            (Method::Base(base) | Method::FromImage(base), ..) => of_base(&identity(plan, base, destination).await?),
+            (Method::Dockerfile(file), _, Destination::Engine(engine)) => {
+                let context = DockerfileRecipe::check_context(plan, file)?;
+                let recipe = DockerfileRecipe::find(plan, file, &context, engine).await?;
+                (recipe.fingerprint(plan, &digests, &context)?, recipe.base_digest)
+            }
+            (Method::Dockerfile(_) | Method::VendorTool, ..) => (vendor_image::fingerprint(plan, &digests), None),
+        };
+        Ok(Self { fingerprint, digests, base_digest })
+    }
+
+    /// What is not as in the image `tag`, which has `labels`.
+    fn differences(&self, plan: &Plan, tag: &ImageRef, labels: &Labels) -> Vec<String> {
+        if labels.fingerprint == self.fingerprint {
+            return Vec::new();
+        }
+        let mut changes = Vec::new();
+        let mut note = |what: &str, then: &str, now: &str| {
+            if then != now {
+                changes.push(format!("{tag}: {what}: {} then, {} now", short(then), short(now)));
+            }
+        };
+        note("the pack", &labels.pack_sha256, &self.digests.pack);
+        note(
+            "the base image",
+            labels.base_digest.as_deref().unwrap_or("none"),
+            self.base_digest.as_deref().unwrap_or("none"),
+        );
+        note("hotfix itself", &labels.tool_version, env!("CARGO_PKG_VERSION"));
+        changes.extend(self.hotfixes(plan, &labels.hotfixes).into_iter().map(|change| format!("{tag}: {change}")));
+        if changes.is_empty() {
+            changes.push(format!("{tag}: options that make a difference to the image"));
+        }
+        changes
+    }
+
+    fn hotfixes(&self, plan: &Plan, then: &[Applied]) -> Vec<String> {
+        let now = plan.hotfixes.as_slice().iter().zip(&self.digests.hotfixes);
+        let now: BTreeMap<u32, &str> = now.map(|(hotfix, sha256)| (hotfix.number, sha256.as_str())).collect();
+        let then: BTreeMap<u32, &str> = then.iter().map(|applied| (applied.number, applied.sha256.as_str())).collect();
+        let numbers: std::collections::BTreeSet<u32> = now.keys().chain(then.keys()).copied().collect();
+        let change = |number: u32| match (then.get(&number), now.get(&number)) {
+            (None, Some(_)) => Some(format!("hotfix {number} is new")),
+            (Some(_), None) => Some(format!("hotfix {number} is not to be in it any more")),
+            (Some(then), Some(now)) if then != now => Some(format!("hotfix {number} has another content")),
+            _ => None,
+        };
+        numbers.into_iter().filter_map(change).collect()
+    }
+}
+
+/// Of a digest, enough to tell it from others.
+fn short(text: &str) -> &str {
+    let digits = text.trim_start_matches("sha256:");
+    digits.get(..12).filter(|_| digits.len() == 64).unwrap_or(text)
+}
+
+/// What is known of the base without fetching it; an engine that lacks it pulls it.
+async fn identity(plan: &Plan, base: &BasePlan, destination: &Destination) -> Result<BaseIdentity, Problem> {
+    let platform = plan.request.platform.as_ref();
+    if let Some(reference) = destination.elsewhere(base) {
+        let identified = async {
+            let credentials = credentials_for(reference.registry()).await?;
+            registry::identify(reference, &credentials, platform).await
+        };
+        let (digest, platform) = identified.await.map_err(|error| not_to_be_had("base image", reference, error))?;
+        return Ok(BaseIdentity { digest: Some(digest), platform });
+    }
+    destination.base_here(("base image", base), platform).await.map(|base| (&base).into())
+}
+
+/// The labels of what `tag` names where the image would go, if it names anything; and what that place is called.
+async fn look(
+    plan: &Plan,
+    tag: &ImageRef,
+    destination: &Destination,
+) -> Result<(Option<Labelled>, &'static str), Problem> {
+    match destination {
+        _ if plan.push => {
+            let labelled = async {
+                let credentials = credentials_for(tag.registry()).await?;
+                registry::read_labels(tag, &credentials).await
+            };
+            Ok((labelled.await.map_err(|error| push_problem(tag, error))?, "registry"))
+        }
+        Destination::Engine(engine) => {
+            let found = engine.inspect(tag.as_str()).await.map_err(engine_problem)?;
+            let labelled = found.map(|found| Labelled {
+                id: found.id.unwrap_or_default(),
+                labels: found.config.and_then(|config| config.labels).unwrap_or_default().into_iter().collect(),
+            });
+            Ok((labelled, "engine"))
+        }
+        // Whatever is wrong with it is told when it is written to.
+        Destination::Layout(folder) => Ok((oci_layout::read_labels(folder, tag.tag()).ok(), "layout")),
+    }
+}
+
+fn report(plan: &Plan, contents: &Contents) -> ImageReport {
+    let base = match &contents.more {
+        More::Labels(labels) => labels.base.clone(),
+        More::Files { .. } => String::new(),
+    };
+    ImageReport {
+        tags: plan.tags.iter().map(ToString::to_string).collect(),
+        id: contents.id.clone(),
+        digest: (contents.found_in != "engine").then(|| contents.id.clone()),
+        base,
+        hotfix_layer_bytes: None,
+    }
+}
