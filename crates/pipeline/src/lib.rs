@@ -46,7 +46,6 @@ pub mod scrub;
 pub mod source;
 pub mod step;
 pub mod stragglers;
-mod summary;
 pub mod tree;
 pub mod unchanged;
 mod unfinished;

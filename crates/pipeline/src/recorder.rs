@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -21,6 +22,7 @@ const CLEAN_UP: Duration = Duration::from_secs(4);
 #[derive(Debug)]
 pub struct Recorder {
     report: Report,
+    began: Instant,
     interrupt: Interrupt,
     limit: Duration,
 }
@@ -28,22 +30,26 @@ pub struct Recorder {
 impl Recorder {
     /// For a run that `interrupt` can stop, with a bound on each step.
     pub fn new(interrupt: Interrupt, limit: Duration) -> Self {
-        let step = |name| StepReport { name, status: Status::Skipped, seconds: 0.0 };
+        let step = |name| StepReport { name, status: Status::Skipped, start: None, seconds: 0.0 };
         let report = Report {
             schema: 1,
             outcome: Outcome::Failure,
             exit_code: DONE,
+            started: Timestamp::now(),
+            seconds: 0.0,
+            made_by: env!("CARGO_PKG_VERSION"),
             product: None,
             pack: None,
             hotfixes: Vec::new(),
             steps: Step::ALL.into_iter().map(step).collect(),
             workspace: None,
+            warnings: Vec::new(),
             update_tool_seconds: 0.0,
             changes: None,
             image: None,
             error: None,
         };
-        Self { report, interrupt, limit }
+        Self { report, began: Instant::now(), interrupt, limit }
     }
 
     /// A step, or a part of one, that takes no time to speak of.
@@ -135,11 +141,15 @@ impl Recorder {
 
     fn note<T>(&mut self, step: Step, start: Instant, result: Result<T, Problem>) -> Result<T, Failure> {
         let seconds = rounded(start.elapsed());
+        let since = rounded(start.saturating_duration_since(self.began));
         let status = if result.is_ok() { Status::Passed } else { Status::Failed };
         match self.report.steps.iter_mut().find(|report| report.name == step) {
-            Some(report) => (report.seconds, report.status) = (report.seconds + seconds, status),
+            Some(report) => {
+                report.start.get_or_insert(since);
+                (report.seconds, report.status) = (report.seconds + seconds, status);
+            }
             // Of a server, which images have nothing to do with.
-            None => self.report.steps.push(StepReport { name: step, status, seconds }),
+            None => self.report.steps.push(StepReport { name: step, status, start: Some(since), seconds }),
         }
         result.map_err(|problem| Failure { step, problem })
     }
@@ -160,6 +170,7 @@ impl Recorder {
             file: hotfix.file.clone(),
             sha256: Some(sha256.clone()),
             bytes: hotfix.bytes,
+            status: Status::Skipped,
             changed: 0,
             added: 0,
             removed: 0,
@@ -181,6 +192,7 @@ impl Recorder {
     /// What hotfix `number` did.
     pub fn hotfix(&mut self, number: u32, delta: Delta) {
         if let Some(hotfix) = self.report.hotfixes.iter_mut().find(|hotfix| hotfix.number == number) {
+            hotfix.status = Status::Passed;
             hotfix.changed = delta.changed.len();
             hotfix.added = delta.added.len();
             hotfix.removed = delta.removed.len();
@@ -212,10 +224,15 @@ impl Recorder {
             message: failure.chain().join(": "),
             hint: failure.problem.hint().to_owned(),
         });
-        if failure.is_some() {
+        if let Some(failure) = failure {
             // A failed run leaves no image.
             self.report.image = None;
+            let mut open = self.report.hotfixes.iter_mut().filter(|hotfix| hotfix.status == Status::Skipped);
+            if let (Step::ApplyHotfixes, Some(hotfix)) = (failure.step, open.next()) {
+                hotfix.status = Status::Failed;
+            }
         }
+        self.report.seconds = rounded(self.began.elapsed());
         self.report
     }
 }

@@ -85,7 +85,7 @@ pub struct WorkOptions {
     /// Unpack the pack into the workspace, and keep nothing of it
     #[arg(long, conflicts_with_all = ["cache_dir", "cache_size"])]
     no_cache: bool,
-    /// Write report.json and summary.md here
+    /// Write report.json, summary.md, junit.xml and report.html here
     #[arg(long, value_name = "DIR")]
     pub report: Option<PathBuf>,
     /// Bound on each step

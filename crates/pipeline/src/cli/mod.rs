@@ -12,6 +12,7 @@ mod server;
 mod server_args;
 mod server_image;
 mod shell;
+mod warnings;
 
 use std::ffi::OsString;
 use std::panic::AssertUnwindSafe;
@@ -173,7 +174,7 @@ async fn run(cli: &Cli, apply: &Apply) -> u8 {
         Ok(()) => apply_hotfixes(&request, apply, &mut recorder).await,
         Err(failure) => Err(failure),
     };
-    let report = recorder.finish(result.as_ref().err());
+    let report = finish(recorder, result.as_ref().err());
     write_report(&report, report_folder);
     let written = match &result {
         Ok(tags) if cli.talk.format == Format::Text => output::lines(&cli.talk, tags),
@@ -249,6 +250,10 @@ fn check_folders(request: &Request) -> Result<(), Problem> {
         )
         .because(error)
     })
+}
+
+fn finish(recorder: Recorder, failure: Option<&Failure>) -> Report {
+    Report { warnings: warnings::until_now(), ..recorder.finish(failure) }
 }
 
 fn write_report(report: &Report, folder: Option<&Path>) {

@@ -13,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::{Color, Format, Talk};
+use super::warnings::Collector;
 use crate::pack::printable;
 use crate::step::{DEFECT, DONE, Failure};
 
@@ -37,7 +38,7 @@ pub(super) fn start_logging(talk: &Talk) {
         .with_writer(io::stderr)
         .with_ansi(use_color(talk, &io::stderr()))
         .with_target(false);
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(filter).with(Collector);
     // Set already where a test or an example has done so.
     let _ = match talk.log_format {
         Format::Json => registry.with(layer.json()).try_init(),

@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::args::Cli;
 use super::server_args::{AccountOptions, BackupArgs, BackupChoice, MigrateArgs, RestoreArgs, RevertArgs, StateArgs};
-use super::{output, server_image, show, write_report};
+use super::{finish, output, server_image, show, write_report};
 use crate::blocking::blocking;
 use crate::credentials::{self, Credentials};
 use crate::host::Host;
@@ -139,7 +139,7 @@ pub(super) async fn migrate(cli: &Cli, args: &MigrateArgs) -> u8 {
     let mut recorder = Recorder::new(Interrupt::listen().unwrap_or_default(), args.work.step_timeout);
     let wants_image = !asked.is_empty();
     let done = migrate_recorded(cli, args, wants_image, &mut recorder).await;
-    let report = recorder.finish(done.as_ref().err());
+    let report = finish(recorder, done.as_ref().err());
     if !args.dry_run {
         write_report(&report, args.work.report.as_deref());
     }

@@ -55,6 +55,7 @@ mod registry_faults;
 mod registry_fetch;
 mod registry_tls;
 mod report;
+mod reports;
 mod restores;
 mod secrets;
 mod sequence;

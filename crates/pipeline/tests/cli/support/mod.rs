@@ -1,6 +1,7 @@
 //! What the tests share: a scenario that reads as a specification, the engine, and registries.
 
 pub mod authority;
+pub mod browser;
 pub mod engine;
 pub mod estate;
 pub mod http;

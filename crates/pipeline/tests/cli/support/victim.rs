@@ -176,7 +176,8 @@ impl Victim {
                 let of_base = format!("org.opencontainers.image.base.name={}", base.name);
                 let images: BTreeSet<String> = images_with(&of_base).into_iter().collect();
                 // The old one has lost its name to the new one, as always in an engine.
-                assert!(images.len() <= 2, "{what}: {images:?}");
+                let shown = || images.iter().map(|id| docker(&["image", "inspect", id])).collect::<Vec<_>>().join("\n");
+                assert!(images.len() <= 2, "{what}: {}", shown());
                 let containers = docker(&["ps", "--all", "--quiet", "--filter", &format!("label={of_base}")]);
                 assert_eq!(containers, "", "{what}");
             }

@@ -1,10 +1,15 @@
-//! What happened, as `report.json` tells it.
+//! What happened, for programs, for CI systems and for people.
+
+mod html;
+mod junit;
+mod summary;
 
 use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::changes::Delta;
@@ -48,12 +53,20 @@ pub struct Report {
     pub outcome: Outcome,
     /// What the process exits with.
     pub exit_code: u8,
+    /// When the run began.
+    pub(crate) started: Timestamp,
+    /// How long it took.
+    pub(crate) seconds: f64,
+    /// Version of the hotfix that ran.
+    pub(crate) made_by: &'static str,
     pub(crate) product: Option<Product>,
     pub(crate) pack: Option<PackReport>,
     pub(crate) hotfixes: Vec<HotfixReport>,
     pub(crate) steps: Vec<StepReport>,
     /// How the product got into the workspace.
     pub(crate) workspace: Option<WorkspaceReport>,
+    /// What was warned of.
+    pub warnings: Vec<String>,
     /// Of the steps' time, what the vendor's update tool took.
     pub(crate) update_tool_seconds: f64,
     /// What was not as in the image that was there; none where nothing was compared.
@@ -75,6 +88,7 @@ pub(crate) struct HotfixReport {
     pub(crate) file: String,
     pub(crate) sha256: Option<String>,
     pub(crate) bytes: u64,
+    pub(crate) status: Status,
     pub(crate) changed: usize,
     pub(crate) added: usize,
     pub(crate) removed: usize,
@@ -85,6 +99,8 @@ pub(crate) struct HotfixReport {
 pub(crate) struct StepReport {
     pub(crate) name: Step,
     pub(crate) status: Status,
+    /// Seconds since the run began; none where the step was not reached.
+    pub(crate) start: Option<f64>,
     pub(crate) seconds: f64,
 }
 
@@ -111,14 +127,22 @@ pub(crate) struct ErrorReport {
 }
 
 impl Report {
-    /// Writes `report.json` and `summary.md` into `folder`.
+    /// Writes `report.json`, `summary.md`, `junit.xml` and `report.html` into `folder`.
     ///
     /// # Errors
     /// Where a file cannot be written.
     pub fn write(&self, folder: &Path) -> std::io::Result<()> {
         std::fs::create_dir_all(folder)?;
         replace(folder, "report.json", &format!("{}\n", self.json()))?;
-        replace(folder, "summary.md", &self.summary())
+        replace(folder, "summary.md", &self.summary())?;
+        replace(folder, "junit.xml", &self.junit())?;
+        replace(folder, "report.html", &self.html())
+    }
+
+    /// What the run was of.
+    fn title(&self) -> String {
+        let product = self.product.as_ref().map(|product| format!("{} {}", product.name, product.full_version()));
+        product.unwrap_or_else(|| "hotfix".to_owned())
     }
 
     /// The report as JSON.

@@ -2,21 +2,20 @@
 
 use bytesize::ByteSize;
 
-use crate::report::{Outcome, Report, Status};
+use super::{Outcome, Report, Status};
 
 impl Report {
     /// The report as Markdown.
-    pub(crate) fn summary(&self) -> String {
+    pub(super) fn summary(&self) -> String {
         let mut text = String::new();
         let mut line = |line: String| text.push_str(&(line + "\n"));
-        let title = self.product.as_ref().map(|product| format!("{} {}", product.name, product.full_version()));
         let outcome = match (self.outcome, &self.image) {
             (Outcome::Failure, _) => "failed",
             (Outcome::Unchanged, _) => "unchanged",
             (Outcome::Success, Some(_)) => "image built",
             (Outcome::Success, None) => "done",
         };
-        line(format!("# {}: {outcome}\n", title.unwrap_or_else(|| "hotfix".to_owned())));
+        line(format!("# {}: {outcome}\n", self.title()));
         if let Some(error) = &self.error {
             line(format!(
                 "**{}** failed with exit code {}: {}\n",
@@ -55,12 +54,13 @@ impl Report {
         }
         line("| step | status | seconds |\n| --- | --- | ---: |".to_owned());
         for step in &self.steps {
-            let status = match step.status {
-                Status::Passed => "passed",
-                Status::Failed => "**failed**",
-                Status::Skipped => "skipped",
-            };
+            let word = step.status.word();
+            let status = if step.status == Status::Failed { format!("**{word}**") } else { word.to_owned() };
             line(format!("| {} | {status} | {:.1} |", step.name, step.seconds));
+        }
+        if !self.warnings.is_empty() {
+            line("\nWarnings:\n".to_owned());
+            self.warnings.iter().for_each(|warning| line(format!("- {}", markdown(warning))));
         }
         text
     }
