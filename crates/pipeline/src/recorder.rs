@@ -18,10 +18,19 @@ use crate::step::{DONE, Failure, Kind, Problem, Step};
 /// How long a stopped step may take to clean up.
 const CLEAN_UP: Duration = Duration::from_secs(4);
 
+/// Is told of the steps that take time.
+pub trait Observer: std::fmt::Debug + Send + Sync {
+    /// One begins.
+    fn began(&self, step: Step);
+    /// It has ended.
+    fn ended(&self, step: Step, has_passed: bool, time: Duration);
+}
+
 /// Runs steps and takes note of how they end.
 #[derive(Debug)]
 pub struct Recorder {
     report: Report,
+    observers: Vec<Box<dyn Observer>>,
     began: Instant,
     interrupt: Interrupt,
     limit: Duration,
@@ -49,7 +58,12 @@ impl Recorder {
             image: None,
             error: None,
         };
-        Self { report, began: Instant::now(), interrupt, limit }
+        Self { report, observers: Vec::new(), began: Instant::now(), interrupt, limit }
+    }
+
+    /// Tells `observer` too from now on.
+    pub fn tell(&mut self, observer: Box<dyn Observer>) {
+        self.observers.push(observer);
     }
 
     /// A step, or a part of one, that takes no time to speak of.
@@ -85,11 +99,15 @@ impl Recorder {
         work: impl AsyncFnOnce(CancellationToken) -> Result<T, Problem>,
     ) -> Result<T, Failure> {
         let start = Instant::now();
+        self.observers.iter().for_each(|observer| observer.began(step));
         info!("{step}: started");
         let result = self.bounded(step, work).await;
-        let value = self.note(step, start, result)?;
-        info!("{step}: done in {:.1} s", start.elapsed().as_secs_f64());
-        Ok(value)
+        if result.is_ok() {
+            info!("{step}: done in {:.1} s", start.elapsed().as_secs_f64());
+        }
+        let time = start.elapsed();
+        self.observers.iter().for_each(|observer| observer.ended(step, result.is_ok(), time));
+        self.note(step, start, result)
     }
 
     /// As [`Recorder::check`], for what takes time.

@@ -6,6 +6,7 @@ mod cache_args;
 mod config;
 mod env;
 mod env_args;
+mod github;
 mod image_args;
 mod output;
 mod server;
@@ -20,6 +21,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use tracing::{debug, info, warn};
 
 use crate::credentials::Credentials;
@@ -44,6 +46,7 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 /// Runs the command line `arguments`, the program's name first. A panic is a defect: exit code 1.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let code = std::panic::catch_unwind(AssertUnwindSafe(|| start(arguments)));
+    github::end();
     ExitCode::from(code.unwrap_or(DEFECT))
 }
 
@@ -167,7 +170,7 @@ async fn run(cli: &Cli, apply: &Apply) -> u8 {
             "--tool-credentials flags puts the password on the update tool's command line, where every user of this machine can read it"
         );
     }
-    let mut recorder = Recorder::new(interrupt, request.step_timeout);
+    let mut recorder = recorder(interrupt, request.step_timeout);
     let folders = recorder.check(Step::ValidateInputs, || check_folders(&request));
     let report_folder = if folders.is_ok() { request.report.as_deref() } else { None };
     let result = match folders {
@@ -190,6 +193,9 @@ async fn run(cli: &Cli, apply: &Apply) -> u8 {
 /// The whole job; returns the names of the image.
 async fn apply_hotfixes(request: &Request, apply: &Apply, recorder: &mut Recorder) -> Result<Vec<String>, Failure> {
     let credentials = recorder.check(Step::ValidateInputs, || apply.credential_sources().read())?;
+    if let (Some(commands), Some(credentials)) = (github::commands(), &credentials) {
+        commands.mask(credentials.password.expose_secret());
+    }
     apply_request(request, credentials, recorder).await
 }
 
@@ -252,8 +258,21 @@ fn check_folders(request: &Request) -> Result<(), Problem> {
     })
 }
 
+/// With everybody who wants to know how it goes.
+fn recorder(interrupt: Interrupt, limit: Duration) -> Recorder {
+    let mut recorder = Recorder::new(interrupt, limit);
+    if let Some(commands) = github::commands() {
+        recorder.tell(Box::new(commands));
+    }
+    recorder
+}
+
 fn finish(recorder: Recorder, failure: Option<&Failure>) -> Report {
-    Report { warnings: warnings::until_now(), ..recorder.finish(failure) }
+    let report = Report { warnings: warnings::until_now(), ..recorder.finish(failure) };
+    if let Some(commands) = github::commands() {
+        commands.report(&report);
+    }
+    report
 }
 
 fn write_report(report: &Report, folder: Option<&Path>) {

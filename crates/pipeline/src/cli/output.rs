@@ -13,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::{Color, Format, Talk};
+use super::github;
 use super::warnings::Collector;
 use crate::pack::printable;
 use crate::step::{DEFECT, DONE, Failure};
@@ -23,7 +24,10 @@ const PLAIN: &str = "\u{1b}[0m";
 
 /// Sends the log to stderr. Other crates speak up only where something is wrong: at lower levels they show requests.
 pub(super) fn start_logging(talk: &Talk) {
-    let level = match (talk.quiet, talk.verbose) {
+    // Before anything else is said.
+    github::commands();
+    let verbose = talk.verbose.max(u8::from(github::wants_debug()));
+    let level = match (talk.quiet, verbose) {
         (true, _) => Level::WARN,
         (false, 0) => Level::INFO,
         (false, 1) => Level::DEBUG,
@@ -101,11 +105,20 @@ pub(super) fn failure(talk: &Talk, failure: &Failure) {
     if let Some(first) = chain.first_mut() {
         *first = format!("{}: {first}", failure.step);
     }
-    error(talk, &chain, failure.problem.hint());
+    error_of(&format!("hotfix: {}", failure.step), talk, &chain, failure.problem.hint());
 }
 
 /// One line that starts with `error:`, then causes, then what to do next.
 pub(super) fn error(talk: &Talk, chain: &[String], hint: &str) {
+    error_of("hotfix", talk, chain, hint);
+}
+
+fn error_of(title: &str, talk: &Talk, chain: &[String], hint: &str) {
+    if let Some(commands) = github::commands() {
+        let next = if hint.is_empty() { String::new() } else { format!("\nnext: {}", fit_for_a_terminal(hint)) };
+        let causes: Vec<String> = chain.iter().map(|message| fit_for_a_terminal(message)).collect();
+        commands.error(title, &(causes.join("\n") + &next));
+    }
     if talk.log_format == Format::Json {
         tracing::error!(causes = ?chain.get(1..).unwrap_or_default(), hint, "error: {}", chain.first().map_or("", String::as_str));
         return;

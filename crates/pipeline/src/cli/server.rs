@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::args::Cli;
 use super::server_args::{AccountOptions, BackupArgs, BackupChoice, MigrateArgs, RestoreArgs, RevertArgs, StateArgs};
-use super::{finish, output, server_image, show, write_report};
+use super::{finish, output, recorder, server_image, show, write_report};
 use crate::blocking::blocking;
 use crate::credentials::{self, Credentials};
 use crate::host::Host;
@@ -113,7 +113,7 @@ pub(super) async fn restore(cli: &Cli, args: &RestoreArgs) -> u8 {
 }
 
 pub(super) async fn revert(cli: &Cli, args: &RevertArgs) -> u8 {
-    let mut recorder = Recorder::new(Interrupt::listen().unwrap_or_default(), args.step_timeout);
+    let mut recorder = recorder(Interrupt::listen().unwrap_or_default(), args.step_timeout);
     let wish = wish(&args.home, Target::Reverted, &args.backup);
     let wish = Wish { only_newest: !args.all, allow_root: args.allow_root, dry_run: args.dry_run, ..wish };
     let planned = plan(wish, &args.backup, &mut recorder).await;
@@ -136,7 +136,7 @@ pub(super) async fn migrate(cli: &Cli, args: &MigrateArgs) -> u8 {
         output::error(&cli.talk, &[what], "give --base-image, --dockerfile or --vendor-image");
         return USAGE;
     }
-    let mut recorder = Recorder::new(Interrupt::listen().unwrap_or_default(), args.work.step_timeout);
+    let mut recorder = recorder(Interrupt::listen().unwrap_or_default(), args.work.step_timeout);
     let wants_image = !asked.is_empty();
     let done = migrate_recorded(cli, args, wants_image, &mut recorder).await;
     let report = finish(recorder, done.as_ref().err());

@@ -139,6 +139,12 @@ impl Report {
         replace(folder, "report.html", &self.html())
     }
 
+    /// `4.1.0.10-hf3`, once there is such an image.
+    pub fn image_version(&self) -> Option<String> {
+        let product = self.product.as_ref().filter(|_| self.image.is_some())?;
+        Some(crate::plan::image_version(product, self.hotfixes.len()))
+    }
+
     /// What the run was of.
     fn title(&self) -> String {
         let product = self.product.as_ref().map(|product| format!("{} {}", product.name, product.full_version()));

@@ -6,7 +6,7 @@ use super::{Outcome, Report, Status};
 
 impl Report {
     /// The report as Markdown.
-    pub(super) fn summary(&self) -> String {
+    pub(crate) fn summary(&self) -> String {
         let mut text = String::new();
         let mut line = |line: String| text.push_str(&(line + "\n"));
         let outcome = match (self.outcome, &self.image) {

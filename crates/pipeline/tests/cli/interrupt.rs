@@ -100,9 +100,7 @@ fn at_any_moment_of_a_tool_with_children() {
 #[test]
 fn at_any_moment_of_a_tool_that_ignores_it() {
     let hang = Behave::HangIgnoringTerm;
-    at_any_moment(|| {
-        Scenario::new().without_hotfixes().with_hotfix(1, |hotfix| hotfix.add("x", "y").behave(hang))
-    });
+    at_any_moment(|| Scenario::new().without_hotfixes().with_hotfix(1, |hotfix| hotfix.add("x", "y").behave(hang)));
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod env_story;
 mod from_image;
 mod full_disk;
 mod full_size;
+mod github_actions;
 mod hardships;
 mod hostile_zips;
 mod if_changed;
