@@ -2,7 +2,8 @@
 //! when the run is stopped.
 
 use std::io;
-use std::process::Stdio;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -14,6 +15,8 @@ use tokio_util::sync::CancellationToken;
 const TAIL: usize = 64 * 1024;
 /// Between asking to end and ending.
 const GRACE: Duration = Duration::from_secs(2);
+/// Jenkins ends what a run has started before the run itself: a moment later it is known that all of it is to end.
+const ABORT: Duration = Duration::from_secs(1);
 /// A grandchild can hold the output open for ever; what it says after the child has ended is of no interest.
 const OUTPUT_GRACE: Duration = Duration::from_millis(500);
 /// A program just written cannot be run while another thread's new child still has it open.
@@ -24,6 +27,8 @@ const BUSY_RETRIES: u32 = 20;
 pub struct Finished {
     /// Its exit code; `None` where a signal ended it.
     pub code: Option<i32>,
+    /// The signal.
+    pub signal: Option<i32>,
     /// The end of what it printed, to both of its outputs.
     pub output: String,
 }
@@ -53,9 +58,22 @@ pub async fn run(command: &mut Command, cancel: &CancellationToken) -> io::Resul
     };
     // Whatever it left running has no more to do with this run.
     group.signal(Signal::KILL);
+    if is_abort(status) && tokio::time::timeout(ABORT, cancel.cancelled()).await.is_ok() {
+        return Ok(None);
+    }
     let mut output = collect(stdout).await;
     output.extend(collect(stderr).await);
-    Ok(Some(Finished { code: status.code(), output: String::from_utf8_lossy(&output).into_owned() }))
+    Ok(Some(Finished {
+        code: status.code(),
+        signal: status.signal(),
+        output: String::from_utf8_lossy(&output).into_owned(),
+    }))
+}
+
+/// Whether somebody has asked it to end: it was a signal for that, or what a shell makes of one.
+fn is_abort(status: ExitStatus) -> bool {
+    let signals = [Signal::HUP, Signal::INT, Signal::TERM].map(Signal::as_raw);
+    status.signal().or(status.code().map(|code| code - 128)).is_some_and(|signal| signals.contains(&signal))
 }
 
 async fn spawn(command: &mut Command) -> io::Result<Child> {

@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use secrecy::ExposeSecret;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
@@ -368,7 +369,14 @@ impl<'a> UpdateTool<'a> {
                 "check user name, password and network first; with tools from before 2026 give --tool-credentials flags; -v shows all it said",
                 Kind::Failed,
             ),
-            None => ("it was ended by a signal".to_owned(), "see whether the machine ran out of memory", Kind::Failed),
+            None if finished.signal == Some(Signal::KILL.as_raw()) => {
+                ("it was killed (signal 9)".to_owned(), "see whether the machine ran out of memory", Kind::Failed)
+            }
+            None => (
+                format!("it was ended by signal {}", finished.signal.unwrap_or_default()),
+                "somebody or something has ended it: run the same command again",
+                Kind::Failed,
+            ),
         };
         let full = [self.home.path(), &self.place.path()].into_iter().find_map(hint_of_full_disk);
         let hint = full.filter(|_| kind == Kind::Failed).unwrap_or_else(|| hint.to_owned());

@@ -35,6 +35,7 @@ mod if_changed;
 mod inputs;
 mod inspect;
 mod interrupt;
+mod jenkins;
 mod killed;
 mod layout;
 mod layout_base;

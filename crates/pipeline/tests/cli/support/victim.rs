@@ -105,6 +105,12 @@ impl Victim {
         match &self.output {
             Output::Layout => Layout::open(&self.scenario.path("image"), "x").layer_digests(),
             Output::Registry(registry) => {
+                // This registry writes a name's file in two steps, and goes on with what a killed client had asked for.
+                let deadline = Instant::now() + Duration::from_secs(5);
+                while !registry.digest_of(REPOSITORY, "x").starts_with("sha256:") {
+                    assert!(Instant::now() < deadline, "there is no such name");
+                    std::thread::sleep(Duration::from_millis(20));
+                }
                 let manifest = registry.manifest(&registry.digest_of(REPOSITORY, "x"));
                 let layers = manifest["layers"].as_array().expect("a list").iter();
                 let layers: Vec<String> =

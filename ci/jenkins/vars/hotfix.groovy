@@ -1,0 +1,70 @@
+/**
+ * A step for Jenkins: an image of a product pack with the vendor's hotfixes.
+ *
+ *     hotfix pack: 'packs/wso2am-4.1.0.10.zip', hotfixes: 'hotfixes', credentialsId: 'wso2',
+ *            repository: 'registry.example.org/team/wso2am', push: true
+ *
+ * pack, hotfixes   what is applied to what
+ * credentialsId    of a user name with a password: those of a WSO2 account
+ * report           folder for the reports, 'hotfix-report' by default; published and kept, also of runs that fail
+ * command          where hotfix is, where it is not on the PATH
+ * everything else  options of 'hotfix apply' by their long names, in camel case: baseImage, ifChanged, tag (a list) …
+ *
+ * Returns the names of the image, a list. Needs the plugins Pipeline, Credentials Binding and JUnit.
+ */
+List<String> call(Map given = [:]) {
+    Map options = [report: 'hotfix-report', command: 'hotfix'] + given
+    for (needed in ['pack', 'hotfixes']) {
+        if (!options[needed]) {
+            error "hotfix: give ${needed}"
+        }
+    }
+    String images = "${options.report}/images.txt"
+    List<String> settings = settingsOf(options)
+    // 'exec' puts hotfix in the place of the shell, so that it is what an abort reaches first.
+    String script = "mkdir -p ${quoted(options.report)} && exec ${quoted(options.command)} apply " +
+        "${quoted(options.pack)} ${quoted(options.hotfixes)} >${quoted(images)}"
+    try {
+        withAccount(options.credentialsId) {
+            withEnv(settings) {
+                sh label: 'hotfix apply', script: script
+            }
+        }
+    } finally {
+        junit allowEmptyResults: true, testResults: "${options.report}/junit.xml"
+        archiveArtifacts allowEmptyArchive: true, artifacts: "${options.report}/**"
+    }
+    return readFile(images).readLines()
+}
+
+/** Options as variables, which need no quotes and are no arguments that others could read. */
+private List<String> settingsOf(Map options) {
+    List<String> settings = []
+    for (entry in options) {
+        if (entry.key in ['pack', 'hotfixes', 'credentialsId', 'command']) {
+            continue
+        }
+        String name = entry.key.replaceAll('([A-Z])', '_$1').toUpperCase()
+        List<String> values = []
+        for (value in (entry.value instanceof List ? entry.value : [entry.value])) {
+            values << value.toString()
+        }
+        settings << "HOTFIX_${name}=${values.join('\n')}".toString()
+    }
+    return settings
+}
+
+private void withAccount(String id, Closure body) {
+    if (!id) {
+        body()
+        return
+    }
+    withCredentials([usernamePassword(
+        credentialsId: id, usernameVariable: 'UPDATE_TOOL_USERNAME', passwordVariable: 'UPDATE_TOOL_PASSWORD')]) {
+        body()
+    }
+}
+
+private String quoted(Object text) {
+    return "'" + text.toString().replace("'", "'\\''") + "'"
+}
