@@ -25,6 +25,7 @@ mod env_page;
 mod env_promote;
 mod env_propagate;
 mod env_story;
+mod faults;
 mod from_image;
 mod full_disk;
 mod full_size;
