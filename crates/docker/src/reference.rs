@@ -125,11 +125,13 @@ impl FromStr for ImageRef {
     }
 }
 
-/// A first part that can be no user of Docker Hub is a host.
+/// A first part that can be no user of Docker Hub is a host; those are of small letters.
 fn registry_and_repository(name: &str) -> (String, String) {
+    let is_host =
+        |first: &str| first == "localhost" || first.bytes().any(|b| matches!(b, b'.' | b':') || b.is_ascii_uppercase());
     let (registry, repository) = match name.split_once('/') {
         Some(("index.docker.io", rest)) => (DOCKER_HUB, rest),
-        Some((first, rest)) if first.contains(['.', ':']) || first == "localhost" => (first, rest),
+        Some((first, rest)) if is_host(first) => (first, rest),
         _ => (DOCKER_HUB, name),
     };
     match repository.contains('/') || registry != DOCKER_HUB {
@@ -160,6 +162,7 @@ mod tests {
                 "127.0.0.1:5000/team/wso2am",
             ),
             ("localhost/x", "localhost/x:latest", "localhost", "x", "localhost/x"),
+            ("Host/x", "Host/x:latest", "Host", "x", "Host/x"),
         ] {
             let reference: ImageRef = text.parse().expect("valid");
             assert_eq!(
@@ -204,7 +207,6 @@ mod tests {
             "a:1",
             "localhost/c:d",
             "Host.example/c",
-            "Host/c",
             "a--b",
             "a__b",
             "a___b",
