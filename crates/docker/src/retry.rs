@@ -86,7 +86,7 @@ pub(crate) fn is_of_the_moment(status: StatusCode) -> bool {
 }
 
 /// What the other side asks us to wait: seconds, or a date (RFC 9110, 10.2.3).
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

@@ -7,10 +7,12 @@ use serde::Deserialize;
 use crate::Result;
 use crate::repository::{ACCEPTED, DIGEST, Repository, text};
 use crate::retry::tried;
-use crate::transport::unexpected;
+use crate::transport::{read_up_to, unexpected};
 
 /// No more pages than this are read: a registry that repeats itself is no reason to hang.
 const MOST_PAGES: usize = 10_000;
+/// A page is some kilobytes; one that is cut off is no JSON.
+const LARGEST_PAGE: usize = 16 << 20;
 
 #[derive(Deserialize)]
 struct Page {
@@ -78,14 +80,14 @@ impl Repository {
         }
         let next = next_page(&text(answer.headers(), LINK.as_str()));
         let next = next.and_then(|next| answer.url().join(&next).ok());
-        let bytes = answer.bytes().await.map_err(|error| self.lost(error))?;
+        let bytes = read_up_to(LARGEST_PAGE, answer).await.map_err(|error| self.lost(error))?;
         let page = serde_json::from_slice(&bytes);
         page.map(|page| Some((page, next))).map_err(|error| unexpected(self.reference(), action, error.to_string()))
     }
 }
 
 /// The address in `<address>; rel="next"`.
-fn next_page(link: &str) -> Option<String> {
+pub fn next_page(link: &str) -> Option<String> {
     let (address, relation) = link.strip_prefix('<')?.split_once('>')?;
     relation.to_ascii_lowercase().contains("rel=\"next\"").then(|| address.to_owned())
 }

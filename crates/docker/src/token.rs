@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::header::{HeaderMap, WWW_AUTHENTICATE};
+use reqwest::header::{HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use reqwest::{RequestBuilder, Url};
 use serde::Deserialize;
 use tokio::sync::Mutex;
@@ -11,23 +11,33 @@ use tokio::sync::Mutex;
 use crate::Result;
 use crate::auth::Credentials;
 use crate::reference::ImageRef;
-use crate::transport::{self, Access, READ_LIMIT, denied, is_loopback, lost, refused, unexpected};
+use crate::transport::{self, Access, READ_LIMIT, denied, is_loopback, lost, read_up_to, refused, unexpected};
 
 /// How long a token lives whose server does not say.
 const USUAL_LIFE: Duration = Duration::from_secs(60);
+/// Longer than any run; what a server says can be more than a clock can count.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Larger ones are no tokens.
+const LARGEST_ANSWER: usize = 1 << 20;
 const CLIENT: &str = "hotfix";
 
 /// How a registry wants to be asked.
-#[derive(Debug)]
-enum Challenge {
+#[derive(Debug, PartialEq, Eq)]
+pub enum Challenge {
     /// No password, or as the first request says it.
     Plain,
     /// With a token from there.
-    Token { realm: String, service: Option<String> },
+    Token {
+        /// Address of the token server.
+        realm: String,
+        /// What the registry is called there.
+        service: Option<String>,
+    },
 }
 
 impl Challenge {
-    fn in_answer(headers: &HeaderMap) -> Self {
+    /// What an answer says of it.
+    pub fn in_answer(headers: &HeaderMap) -> Self {
         let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let challenges = values.filter_map(|value| http_auth::parse_challenges(value).ok()).flatten();
         let bearer = challenges.into_iter().find(|challenge| challenge.scheme.eq_ignore_ascii_case("bearer"));
@@ -111,15 +121,15 @@ impl Authorization {
         }
         let asked_at = Instant::now();
         let answer = self.ask(realm, service).await?;
-        let text = answer.token.or(answer.access_token).filter(|text| !text.is_empty());
-        let text = text.ok_or_else(|| denied(&self.reference, self.access, "its token server gave no token"))?;
-        let life = answer.expires_in.map_or(USUAL_LIFE, Duration::from_secs);
+        let (text, life) = answer
+            .into_token()
+            .ok_or_else(|| denied(&self.reference, self.access, "its token server gave no token"))?;
         // Renewed early: it has to be good when the request arrives.
         *known = Some(Token { text: text.clone(), good_until: asked_at + life.mul_f32(0.8) });
         Ok(text)
     }
 
-    async fn ask(&self, realm: &str, service: Option<&str>) -> Result<Answer> {
+    async fn ask(&self, realm: &str, service: Option<&str>) -> Result<TokenAnswer> {
         let action = "get a token from its token server";
         let (realm, host) = self.token_server(realm)?;
         let http = transport::client(&host, Some(READ_LIMIT))?;
@@ -145,7 +155,7 @@ impl Authorization {
         if !answer.status().is_success() {
             return Err(refused(&self.reference, self.access, action, answer).await);
         }
-        let bytes = answer.bytes().await.map_err(|error| lost(&host, error))?;
+        let bytes = read_up_to(LARGEST_ANSWER, answer).await.map_err(|error| lost(&host, error))?;
         // What serde says could hold a piece of the token.
         serde_json::from_slice(&bytes).map_err(|_| unexpected(&self.reference, action, "its answer is not understood"))
     }
@@ -165,12 +175,23 @@ impl Authorization {
     }
 }
 
+/// What a token server says.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Answer {
+pub struct TokenAnswer {
     token: Option<String>,
     access_token: Option<String>,
     expires_in: Option<u64>,
+}
+
+impl TokenAnswer {
+    /// A token that can be sent, and how long it is good; `None` where there is none.
+    pub fn into_token(self) -> Option<(String, Duration)> {
+        let is_one = |text: &String| !text.is_empty() && HeaderValue::from_str(text).is_ok();
+        let text = self.token.filter(is_one).or(self.access_token.filter(is_one))?;
+        let life = self.expires_in.map_or(USUAL_LIFE, Duration::from_secs);
+        Some((text, life.min(LONGEST_LIFE)))
+    }
 }
 
 #[cfg(test)]
@@ -180,9 +201,26 @@ mod tests {
     fn challenge(values: &[&'static str]) -> Challenge {
         let mut headers = HeaderMap::new();
         for value in values {
-            headers.append(WWW_AUTHENTICATE, http::HeaderValue::from_static(value));
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(value));
         }
         Challenge::in_answer(&headers)
+    }
+
+    #[test]
+    fn a_token_that_lives_forever_is_a_token() {
+        let answer = || serde_json::from_str::<TokenAnswer>(r#"{"token":"t","expires_in":18446744073709551615}"#);
+        let (text, life) = answer().expect("an answer").into_token().expect("a token");
+        assert_eq!((text.as_str(), Instant::now().checked_add(life).is_some()), ("t", true));
+    }
+
+    #[test]
+    fn what_cannot_be_sent_is_no_token() {
+        let token = |text: &str| serde_json::from_str::<TokenAnswer>(text).expect("an answer").into_token();
+        for none in [r#"{}"#, r#"{"token":""}"#, r#"{"token":"a\nb"}"#, r#"{"access_token":null}"#] {
+            assert_eq!(token(none), None, "{none}");
+        }
+        let other = token(r#"{"token":"","access_token":"a"}"#);
+        assert_eq!(other, Some(("a".to_owned(), USUAL_LIFE)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
@@ -14,6 +15,9 @@ use crate::{Error, Result, certificates, tls};
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long an answer and each part of it may take.
 pub(crate) const READ_LIMIT: Duration = Duration::from_secs(30);
+/// More of what a registry says of a failure is not read, and this many characters of it are shown.
+const LARGEST_MESSAGE: usize = 64 << 10;
+const LONGEST_SHOWN: usize = 1000;
 const USER_AGENT: &str = concat!("hotfix/", env!("CARGO_PKG_VERSION"));
 
 /// A client for `host` (with its port, where it is not the usual one). Authorities are the system's (or those that
@@ -104,12 +108,26 @@ pub(crate) fn denied(reference: &ImageRef, access: Access, text: &str) -> Error 
 /// An answer that is not the one hoped for; `action` goes after "could not".
 pub(crate) async fn refused(reference: &ImageRef, access: Access, action: &str, answer: reqwest::Response) -> Error {
     let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
-    let text = answer.text().await.unwrap_or_default();
+    let text = read_up_to(LARGEST_MESSAGE, answer).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
     if matches!(status.as_u16(), 401 | 403) {
         return denied(reference, access, &text);
     }
     let source = Answered { status, message: message_in(&text), retry_after };
     Error::Registry { registry: reference.registry().to_owned(), action: action.to_owned(), source: source.into() }
+}
+
+/// The answer's body, cut off where it is longer than `limit` bytes.
+pub(crate) async fn read_up_to(limit: usize, mut answer: reqwest::Response) -> reqwest::Result<Bytes> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() >= limit {
+            bytes.truncate(limit);
+            break;
+        }
+    }
+    Ok(bytes.freeze())
 }
 
 /// What a registry has answered in place of what was hoped for.
@@ -131,13 +149,15 @@ pub(crate) fn unexpected(reference: &ImageRef, action: &str, reason: impl Into<S
     }
 }
 
-/// The messages of a registry's JSON answer, else the beginning of the text.
-fn message_in(text: &str) -> String {
+/// The messages of a registry's JSON answer, else the beginning of the text: a line, and no more than can be read.
+pub fn message_in(text: &str) -> String {
     let answer: Value = serde_json::from_str(text).unwrap_or_default();
     let messages = answer["errors"].as_array().cloned().unwrap_or_default();
     let messages: Vec<&str> =
         messages.iter().filter_map(|error| error["message"].as_str().or(error["code"].as_str())).collect();
-    if messages.is_empty() { text.trim().chars().take(200).collect() } else { messages.join(", ") }
+    let (message, most) =
+        if messages.is_empty() { (text.trim().to_owned(), 200) } else { (messages.join(", "), LONGEST_SHOWN) };
+    message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect()
 }
 
 #[cfg(test)]
@@ -163,5 +183,8 @@ mod tests {
     fn the_registrys_own_words_are_found() {
         assert_eq!(message_in(r#"{"errors":[{"code":"DENIED","message":"no rights"}]}"#), "no rights");
         assert_eq!(message_in("plain\n"), "plain");
+        assert_eq!(message_in(r#"{"errors":[{"message":"a\u001b[2Jb"},{"code":"C\n"}]}"#), "a [2Jb, C ");
+        let long = format!(r#"{{"errors":[{{"message":"{}"}}]}}"#, "x".repeat(5000));
+        assert_eq!(message_in(&long).len(), LONGEST_SHOWN);
     }
 }
