@@ -6,7 +6,7 @@ use reqwest::Body;
 use serde_json::{Value, json};
 
 use crate::Result;
-use crate::hashing::digest_of;
+use crate::hashing::{digest_of, is_digest};
 use crate::oci_layout::MANIFEST_TYPE;
 use crate::repository::{RawManifest, Repository};
 use crate::retry::tried;
@@ -59,6 +59,9 @@ impl Repository {
 
     async fn small_blob_once(&self, digest: &str, limit: u64) -> Result<Bytes> {
         let action = format!("give the blob {digest} of {}", self.reference().repository());
+        if !is_digest(digest) {
+            return Err(unexpected(self.reference(), &action, "that is no SHA-256 digest"));
+        }
         let mut answer = self.blob(digest).await?;
         let mut bytes = BytesMut::new();
         while let Some(chunk) = answer.chunk().await.map_err(|error| self.lost(error))? {

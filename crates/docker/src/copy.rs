@@ -9,6 +9,7 @@ use reqwest::Body;
 use serde_json::Value;
 use tracing::{debug, info};
 
+use crate::hashing::is_digest;
 use crate::oci_layout::Descriptor;
 use crate::repository::{Put, RawManifest, Repository};
 use crate::transport::unexpected;
@@ -60,23 +61,14 @@ impl<'a> Copying<'a> {
             debug!(digest, "the target has it");
             return Ok(manifest);
         }
-        let parsed: Value = serde_json::from_slice(&manifest.bytes).unwrap_or_default();
         let unreadable = |reason: &str| unexpected(source, &format!("give {digest}"), reason);
-        let list = |key: &str| -> Result<Vec<Descriptor>> {
-            let list = parsed.get(key).cloned().unwrap_or_else(|| Value::Array(Vec::new()));
-            serde_json::from_value(list).map_err(|error| unreadable(&error.to_string()))
-        };
-        for inner in list("manifests")? {
+        let Parts { manifests, blobs } = parts_of(&manifest.bytes).map_err(|reason| unreadable(&reason))?;
+        for inner in manifests {
             if depth == 0 {
                 return Err(unreadable("it is an index of indexes"));
             }
             Box::pin(self.manifest(&inner.digest, depth - 1)).await?;
         }
-        let config = parsed.get("config").cloned().map(serde_json::from_value).transpose();
-        let config: Option<Descriptor> = config.map_err(|error| unreadable(&error.to_string()))?;
-        let mut blobs: Vec<Descriptor> = list("layers")?.into_iter().chain(config).collect();
-        blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
-        blobs.dedup_by(|a, b| a.digest == b.digest);
         futures_util::stream::iter(blobs.iter().map(|blob| self.blob(&blob.digest, blob.size)))
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()
@@ -101,5 +93,58 @@ impl<'a> Copying<'a> {
             debug!(digest, "taken from the repository beside it");
         }
         Ok(())
+    }
+}
+
+/// What a manifest or an index names.
+#[derive(Debug)]
+pub struct Parts {
+    /// Manifests of an index.
+    pub manifests: Vec<Descriptor>,
+    /// Configuration and layers, each once.
+    pub blobs: Vec<Descriptor>,
+}
+
+/// What `manifest` names. All of it by digest: copied under the name of a tag, it would move that tag.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parts_of(manifest: &[u8]) -> Result<Parts, String> {
+    let parsed: Value = serde_json::from_slice(manifest).unwrap_or_default();
+    let list = |key: &str| -> Result<Vec<Descriptor>, String> {
+        let list = parsed.get(key).cloned().unwrap_or_else(|| Value::Array(Vec::new()));
+        serde_json::from_value(list).map_err(|error| error.to_string())
+    };
+    let config = parsed.get("config").cloned().map(serde_json::from_value).transpose();
+    let config: Option<Descriptor> = config.map_err(|error| error.to_string())?;
+    let mut blobs: Vec<Descriptor> = list("layers")?.into_iter().chain(config).collect();
+    blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
+    blobs.dedup_by(|a, b| a.digest == b.digest);
+    let parts = Parts { manifests: list("manifests")?, blobs };
+    match parts.manifests.iter().chain(&parts.blobs).find(|part| !is_digest(&part.digest)) {
+        Some(other) => Err(format!("it names '{}', which is no SHA-256 digest", other.digest)),
+        None => Ok(parts),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_named_by_no_digest_is_not_copied() {
+        let digest = format!("sha256:{}", "0a".repeat(32));
+        let index = |digest: &str| {
+            format!(r#"{{"manifests":[{{"mediaType":"application/json","digest":"{digest}","size":2}}]}}"#)
+        };
+        let manifest = |digest: &str| index(digest).replace("manifests", "layers");
+        assert_eq!(parts_of(index(&digest).as_bytes()).expect("a digest").manifests.len(), 1);
+        assert_eq!(parts_of(manifest(&digest).as_bytes()).expect("a digest").blobs.len(), 1);
+        for other in ["latest", "../../other/blobs/x", "", &digest[..70], "sha512:00"] {
+            for named in [index(other), manifest(other)] {
+                let reason = parts_of(named.as_bytes()).expect_err(other);
+                assert!(reason.contains("no SHA-256 digest"), "{reason}");
+            }
+        }
     }
 }

@@ -10,7 +10,7 @@ use tracing::info;
 
 use crate::auth::Credentials;
 use crate::base::{BaseImage, Platform, Source};
-use crate::hashing::HashingWriter;
+use crate::hashing::{HashingWriter, is_digest};
 use crate::oci_layout::{self, Descriptor, INDEX_TYPE, Index, Manifest, blob_path};
 use crate::reference::ImageRef;
 use crate::repository::{DOCKER_INDEX_TYPE, RawManifest, Repository};
@@ -56,7 +56,7 @@ async fn fetch_all(
     let path = blob_path(into, &manifest.digest)?;
     std::fs::write(&path, &resolved.raw.bytes).map_err(Error::io("write", &path))?;
     let wanted = std::iter::once(&resolved.manifest.config).chain(&resolved.manifest.layers);
-    let bytes: u64 = resolved.manifest.layers.iter().map(|layer| layer.size).sum();
+    let bytes = resolved.manifest.layer_bytes();
     info!("fetching {reference} ({} layers, {bytes} bytes)", resolved.manifest.layers.len());
     futures_util::stream::iter(wanted.map(|blob| fetch_blob(&repository, blob, into)))
         .buffer_unordered(AT_ONCE)
@@ -134,10 +134,12 @@ pub(crate) async fn resolve(repository: &Repository, platform: Option<&Platform>
     let reference = repository.reference();
     let first = read_manifest(repository, reference.tag_or_digest()).await?;
     let digest = first.digest.clone();
-    let raw = match index_in(&first) {
+    let raw = match index_in(&first.bytes) {
         Some(index) => {
             let wanted = platform.cloned().unwrap_or_else(Platform::linux_here);
-            read_manifest(repository, &choose(reference, index, &wanted)?).await?
+            let chosen = choose(index, &wanted);
+            let chosen = chosen.map_err(|reason| unexpected(reference, &format!("give {reference}"), reason))?;
+            read_manifest(repository, &chosen).await?
         }
         None => first,
     };
@@ -157,20 +159,24 @@ async fn read_manifest(repository: &Repository, name: &str) -> Result<RawManifes
 }
 
 /// What an answer is, it says itself; what the registry says of it can be missing.
-fn index_in(manifest: &RawManifest) -> Option<Index> {
-    let index: Index = serde_json::from_slice(&manifest.bytes).ok()?;
+pub fn index_in(manifest: &[u8]) -> Option<Index> {
+    let index: Index = serde_json::from_slice(manifest).ok()?;
     [INDEX_TYPE, DOCKER_INDEX_TYPE].contains(&index.media_type.as_str()).then_some(index)
 }
 
-fn choose(reference: &ImageRef, index: Index, wanted: &Platform) -> Result<String> {
+/// The digest of the image for `wanted`.
+///
+/// # Errors
+/// Why there is none.
+pub fn choose(index: Index, wanted: &Platform) -> Result<String, String> {
     let there = index.manifests.iter().filter_map(Descriptor::platform);
     // Signatures and the like stand there too, for no platform.
     let there: Vec<String> = there.filter(|platform| platform.os != "unknown").map(|p| p.to_string()).collect();
     let found = index.manifests.into_iter().find(|manifest| manifest.is_for(wanted));
-    found.map(|manifest| manifest.digest).ok_or_else(|| {
-        let reason = format!("it is not for {wanted}, only for {}", there.join(", "));
-        unexpected(reference, &format!("give {reference}"), reason)
-    })
+    let digest = found.map(|manifest| manifest.digest);
+    let digest = digest.ok_or_else(|| format!("it is not for {wanted}, only for {}", there.join(", ")))?;
+    // By any other name there could be another image at any time.
+    if is_digest(&digest) { Ok(digest) } else { Err(format!("its index names '{digest}', which is no SHA-256 digest")) }
 }
 
 /// Where temporary files go; an empty `TMPDIR` says nothing.

@@ -36,6 +36,12 @@ impl<W: Write> Write for HashingWriter<W> {
     }
 }
 
+/// Whether a text is a digest that can be checked here: `sha256:` and 64 hexadecimal digits.
+pub fn is_digest(text: &str) -> bool {
+    let hash = text.strip_prefix("sha256:").filter(|hash| hash.len() == 64);
+    hash.is_some_and(|hash| hash.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
 /// `sha256:…` of `bytes`.
 pub fn digest_of(bytes: &[u8]) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(bytes)))

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::base::Platform;
+use crate::hashing::is_digest;
 use crate::reference::ImageRef;
 use crate::{Error, Result};
 
@@ -76,27 +77,41 @@ impl Descriptor {
     }
 }
 
+/// Images for several platforms, or the images of a layout.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Index {
+pub struct Index {
     #[serde(rename = "schemaVersion")]
     schema_version: u32,
+    /// What it says that it is.
     #[serde(rename = "mediaType", default = "index_type")]
-    pub(crate) media_type: String,
-    pub(crate) manifests: Vec<Descriptor>,
+    pub media_type: String,
+    /// The manifests of the images.
+    pub manifests: Vec<Descriptor>,
 }
 
 fn index_type() -> String {
     INDEX_TYPE.to_owned()
 }
 
+/// What an image is made of.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Manifest {
+pub struct Manifest {
     #[serde(rename = "schemaVersion")]
     schema_version: u32,
+    /// What it says that it is.
     #[serde(rename = "mediaType", default = "manifest_type")]
-    pub(crate) media_type: String,
-    pub(crate) config: Descriptor,
-    pub(crate) layers: Vec<Descriptor>,
+    pub media_type: String,
+    /// Its configuration.
+    pub config: Descriptor,
+    /// Its layers, lowest first.
+    pub layers: Vec<Descriptor>,
+}
+
+impl Manifest {
+    /// Length of all layers as they are stored, as far as that can be counted: it is what others say.
+    pub fn layer_bytes(&self) -> u64 {
+        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.size))
+    }
 }
 
 fn manifest_type() -> String {
@@ -138,9 +153,7 @@ impl LayoutImage {
 
 /// Where the blob of that digest is. Digests come from files of others, so they are checked before they become paths.
 pub(crate) fn blob_path(directory: &Path, digest: &str) -> Result<PathBuf> {
-    let hash =
-        digest.strip_prefix("sha256:").filter(|hash| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()));
-    match hash {
+    match digest.strip_prefix("sha256:").filter(|_| is_digest(digest)) {
         Some(hash) => Ok(directory.join(BLOBS).join(hash)),
         None => Err(Error::Layout { path: directory.to_owned(), reason: format!("'{digest}' is no SHA-256 digest") }),
     }

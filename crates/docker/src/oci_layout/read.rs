@@ -72,7 +72,7 @@ pub fn open(directory: &Path, tag: Option<&str>, platform: Option<&Platform>) ->
         config: configuration.get("config").and_then(Value::as_object).cloned().unwrap_or_default(),
         history: list(configuration.get("history")),
         diff_ids,
-        size: manifest.layers.iter().map(|layer| layer.size).sum(),
+        size: manifest.layer_bytes(),
         source: Source::Layout(LayoutImage { directory: directory.to_owned(), layers: manifest.layers, origin: None }),
     })
 }
