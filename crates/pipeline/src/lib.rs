@@ -42,6 +42,7 @@ pub mod redact;
 mod registry_hint;
 pub mod report;
 pub mod request;
+mod said_once;
 pub mod scrub;
 pub mod source;
 pub mod step;

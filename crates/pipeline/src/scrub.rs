@@ -4,8 +4,9 @@
 //! documented shape, so beyond the documented fields every text that holds the user's name, the password, a token or a path
 //! of this run is blanked.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
+use crate::said_once;
 use crate::step::Problem;
 
 const TOKENS: [&str; 2] = ["access-token", "refresh-token"];
@@ -13,6 +14,8 @@ const TOKENS: [&str; 2] = ["access-token", "refresh-token"];
 const PUBLIC: [&str; 9] =
     ["update-level", "channel", "environment", "pattern", "name", "version", "url", "token-url", "app-key"];
 const PERSONAL: [&str; 2] = ["username", "backup-dir"];
+/// What holds other fields, or is blanked by itself.
+const STRUCTURE: [&str; 6] = ["hotfixes", "product", "service", "services", "backup", "backup-size"];
 /// Shorter texts stand in other words: they are blanked only where they are the whole value.
 const SHORTEST_PART: usize = 6;
 
@@ -47,6 +50,8 @@ impl Private {
 /// Where it is not JSON: what cannot be read cannot be cleaned.
 pub fn scrub(config: &[u8], private: &Private) -> Result<Vec<u8>, Problem> {
     let original: Value = parse(config)?;
+    // Of a field that is there twice only the last is read, and the other one would stay.
+    said_once::check(config).map_err(|error| not_json().because(error))?;
     let mut private = private.clone();
     tokens(&original).into_iter().for_each(|token| private.add(token));
     let mut clean = original.clone();
@@ -70,7 +75,7 @@ fn parse(config: &[u8]) -> Result<Value, Problem> {
 
 fn not_json() -> Problem {
     Problem::new(
-        "updates/config.json is not JSON, so user name and tokens in it cannot be blanked",
+        "updates/config.json cannot be read as JSON, so user name and tokens in it cannot be blanked",
         "run again with --keep-workspace and look at the file that the update tool left",
     )
 }
@@ -93,6 +98,7 @@ fn tokens(value: &Value) -> Vec<String> {
 fn blank(value: &mut Value, private: &Private, documented: bool) {
     match value {
         Value::Object(fields) => {
+            blank_keys(fields, private);
             for (key, value) in fields.iter_mut() {
                 let documented = documented && key != "hotfixes";
                 if TOKENS.contains(&key.as_str()) || PERSONAL.contains(&key.as_str()) {
@@ -112,6 +118,26 @@ fn blank(value: &mut Value, private: &Private, documented: bool) {
         Value::String(text) if private.is_in(text) => text.clear(),
         _ => {}
     }
+}
+
+/// What hotfixes are filed under can be the path of each. They stay as many as they are, each under a name of its own.
+fn blank_keys(fields: &mut Map<String, Value>, private: &Private) {
+    if !fields.keys().any(|key| is_named_so(key, private)) {
+        return;
+    }
+    let mut clean = Map::new();
+    for (key, value) in &*fields {
+        let is_free = |key: &String| !fields.contains_key(key) && !clean.contains_key(key) && !private.is_in(key);
+        let other = || (1..).map(|number: u64| format!("#{number}")).find(is_free);
+        let key = if is_named_so(key, private) { other().unwrap_or_default() } else { key.clone() };
+        clean.insert(key, value.clone());
+    }
+    *fields = clean;
+}
+
+fn is_named_so(key: &str, private: &Private) -> bool {
+    let is_documented = [&PUBLIC[..], &TOKENS, &PERSONAL, &STRUCTURE].concat().contains(&key);
+    !is_documented && private.is_in(key)
 }
 
 /// Where this machine keeps its backup. How large it is goes with that: it counts the log and the names in it, so the
@@ -191,7 +217,30 @@ mod tests {
     }
 
     #[test]
+    fn hotfixes_that_are_filed_under_their_paths_stay_as_many() {
+        let mut private = Private::default();
+        private.add("/build/space");
+        let config =
+            json!({ "hotfixes": { "/build/space/x": { "n": 1 }, "#1": { "n": 2 }, "/build/space/y": { "n": 3 } } });
+        let expected = json!({ "hotfixes": { "#2": { "n": 1 }, "#1": { "n": 2 }, "#3": { "n": 3 } } });
+        assert_eq!(scrubbed(&config, &private).to_string(), expected.to_string());
+    }
+
+    #[test]
+    fn a_token_that_another_one_hides_is_refused() {
+        for twice in [
+            r#"{ "service": { "access-token": "one", "access-token": "" } }"#,
+            r#"{ "hotfixes": [[{ "\u0061": "one", "a": "" }]] }"#,
+        ] {
+            let refused = scrub(twice.as_bytes(), &Private::default()).expect_err(twice);
+            assert!(refused.chain().concat().contains("twice"), "{:?}", refused.chain());
+        }
+        let once = br#"{ "a": { "a": [1, -1, 1.5, "a", null, true] }, "b": {} }"#;
+        assert_eq!(scrub(once, &Private::default()).expect("each is there once"), once);
+    }
+
+    #[test]
     fn what_cannot_be_read_is_refused() {
-        assert!(scrub(b"{", &Private::default()).expect_err("no JSON").to_string().contains("not JSON"));
+        assert!(scrub(b"{", &Private::default()).expect_err("no JSON").to_string().contains("as JSON"));
     }
 }

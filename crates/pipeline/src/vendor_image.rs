@@ -260,6 +260,6 @@ mod tests {
             assert!(refused.starts_with("home/am/conf/a.txt holds the password"), "{refused}");
             assert!(cleaning().text(secret).is_err());
         }
-        assert!(file("updates/config.json", "token-1").expect_err("no JSON").contains("is not JSON"));
+        assert!(file("updates/config.json", "token-1").expect_err("no JSON").contains("as JSON"));
     }
 }
