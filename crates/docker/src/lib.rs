@@ -4,6 +4,7 @@
 //! code, go [into an engine](load) or into an [OCI layout](oci_layout), so both hold the same diff ids. This crate has
 //! never heard of hotfixes.
 
+pub mod answers;
 mod artifact;
 pub mod auth;
 pub mod base;

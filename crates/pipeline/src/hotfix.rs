@@ -157,7 +157,7 @@ impl Hotfix {
 }
 
 /// Splits `<stem>-hf-<n>.zip` or `<stem>-hf<n>.zip`, in any case, leading zeros or not.
-fn split_number(name: &str) -> Option<(&str, u32)> {
+pub fn split_number(name: &str) -> Option<(&str, u32)> {
     let (stem, ending) = name.rsplit_once('.')?;
     if !ending.eq_ignore_ascii_case("zip") {
         return None;

@@ -38,6 +38,7 @@ use crate::step::{DEFECT, DONE, Failure, Problem, Step, USAGE};
 use crate::unchanged::Comparison;
 
 use args::{Apply, Cli, Command, Format};
+pub use config::SettingsFile;
 use config::{Complete, Refusal};
 
 /// Threads that still work when everything is decided get this long.

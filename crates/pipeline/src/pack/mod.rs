@@ -63,15 +63,19 @@ impl Product {
 
 /// What the update tool's `updates/config.json` says, as far as it is documented.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Records {
+pub struct Records {
     /// None where no update was ever taken.
-    pub(crate) update_level: Option<u32>,
-    /// How many are applied.
-    pub(crate) hotfixes: usize,
+    pub update_level: Option<u32>,
+    /// How many hotfixes are applied.
+    pub hotfixes: usize,
 }
 
 impl Records {
-    pub(crate) fn read(config: &[u8]) -> serde_json::Result<Self> {
+    /// Reads a `config.json`.
+    ///
+    /// # Errors
+    /// Where it is not JSON.
+    pub fn read(config: &[u8]) -> serde_json::Result<Self> {
         let config: Value = serde_json::from_slice(config)?;
         let applied = &config["hotfixes"];
         let hotfixes = applied.as_array().map(Vec::len).or_else(|| applied.as_object().map(serde_json::Map::len));

@@ -49,6 +49,21 @@ enum Source {
     File,
 }
 
+/// How a file of settings is read for `hotfix apply`.
+pub struct SettingsFile(Options);
+
+impl SettingsFile {
+    /// With the options as they are.
+    pub fn of_apply() -> Self {
+        Self(Options::new(&["apply"]))
+    }
+
+    /// What each key in `text`, of the file that is `shown` in messages, stands for on the command line; or what is wrong with it.
+    pub fn read(&self, shown: &str, text: &str) -> Vec<Result<Vec<String>, Problem>> {
+        file::settings(shown, text, &self.0).into_iter().map(|setting| Ok(setting?.arguments)).collect()
+    }
+}
+
 /// The whole command line, and what is to be said of its making.
 pub(super) struct Complete {
     /// What the user wants.

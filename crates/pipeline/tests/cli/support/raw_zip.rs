@@ -1,7 +1,7 @@
 //! Zips byte by byte, as no writer of zips makes them (APPNOTE.TXT 6.3).
 
 /// An entry: what its header before the data says, and what the directory says, unless they are set apart.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Entry {
     pub name: Vec<u8>,
     /// In the header before the data.
