@@ -34,7 +34,7 @@ pub fn check_scrubbed(config: &[u8], private: &[&str]) {
     let private: Vec<&str> = private.iter().copied().chain(tokens.iter().map(String::as_str)).collect();
     assert_blank(&parsed, &private, true);
     assert_not_in_text(&clean, &parsed, &private);
-    assert_eq!(Records::read(&clean).expect("JSON"), Records::read(config).expect("JSON"), "records were changed");
+    assert_eq!(Records::read(&clean).ok(), Records::read(config).ok(), "records were changed");
     private.iter().for_each(|text| texts.add(*text));
     assert_eq!(scrub(&clean, &texts).expect("it is JSON"), clean, "a second time something is left to do");
     assert!(tokens_in(&clean).is_empty());
