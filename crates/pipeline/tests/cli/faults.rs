@@ -2,6 +2,7 @@
 //! well or is refused plainly, the old image stays until the new one is whole, and the next run heals.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
@@ -89,6 +90,9 @@ fn each_time(call: &str, errors: &[i32]) {
             victim.recovers(&what);
         }
         assert!(tried > 0, "{call} never failed");
+        // Around libtest's capture: a figure for whoever let it run for long.
+        let all = if always == 1 { ", from then on" } else { "" };
+        let _ = writeln!(std::io::stderr(), "{call}, error {error}{all}: failed at {tried} times");
     }
 }
 
