@@ -1,7 +1,7 @@
 //! Small things in a repository that are no images, such as a list of records: a manifest with one blob, as the section
 //! "Guidelines for Artifact Usage" of the OCI image specification has it.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use reqwest::Body;
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::hashing::{digest_of, is_digest};
 use crate::oci_layout::MANIFEST_TYPE;
 use crate::repository::{RawManifest, Repository};
 use crate::retry::tried;
-use crate::transport::unexpected;
+use crate::transport::{content, damaged, unexpected};
 
 /// What an artifact has in place of a configuration.
 const EMPTY: &[u8] = b"{}";
@@ -62,19 +62,14 @@ impl Repository {
         if !is_digest(digest) {
             return Err(unexpected(self.reference(), &action, "that is no SHA-256 digest"));
         }
-        let mut answer = self.blob(digest).await?;
-        let mut bytes = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| self.lost(error))? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() as u64 > limit {
-                return Err(unexpected(self.reference(), &action, format!("it has more than {limit} bytes")));
-            }
-        }
+        let bytes = content(self.blob(digest).await?, limit).await.map_err(|error| self.lost(error))?;
+        let too_large = || unexpected(self.reference(), &action, format!("it has more than {limit} bytes"));
+        let bytes = bytes.ok_or_else(too_large)?;
         let found = digest_of(&bytes);
         if found != digest {
-            return Err(unexpected(self.reference(), &action, format!("it gave {found}")));
+            return Err(damaged(self.reference(), &action, format!("it gave {found}")));
         }
-        Ok(bytes.freeze())
+        Ok(bytes)
     }
 
     /// Puts a blob there, unless it is there already; returns its digest.

@@ -15,7 +15,7 @@ use crate::oci_layout::{self, Descriptor, INDEX_TYPE, Index, Manifest, blob_path
 use crate::reference::ImageRef;
 use crate::repository::{DOCKER_INDEX_TYPE, RawManifest, Repository};
 use crate::retry::tried;
-use crate::transport::{Access, unexpected};
+use crate::transport::{Access, damaged, unexpected};
 use crate::{Error, Result};
 
 /// Blobs that are on their way at one time.
@@ -95,7 +95,7 @@ async fn fetch_blob_once(repository: &Repository, blob: &Descriptor, into: &Path
     let action = format!("give the blob {}", blob.digest);
     while let Some(chunk) = answer.chunk().await.map_err(|error| repository.lost(error))? {
         left = left.checked_sub(chunk.len() as u64).ok_or_else(|| {
-            unexpected(repository.reference(), &action, format!("it has more than the {} bytes it should", blob.size))
+            damaged(repository.reference(), &action, format!("it has more than the {} bytes it should", blob.size))
         })?;
         // A disk is fast enough not to be waited for elsewhere.
         std::io::Write::write_all(&mut file, &chunk).map_err(Error::io("write", &path))?;
@@ -103,7 +103,7 @@ async fn fetch_blob_once(repository: &Repository, blob: &Descriptor, into: &Path
     let (file, digest, size) = file.finish();
     if digest != blob.digest {
         let reason = format!("it gave {size} bytes with the digest {digest}, and {} bytes were promised", blob.size);
-        return Err(unexpected(repository.reference(), &action, reason));
+        return Err(damaged(repository.reference(), &action, reason));
     }
     file.persist(&path).map(drop).map_err(|error| Error::io("write", &path)(error.error))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, LOCATION};
 use reqwest::{Body, Client, RequestBuilder, Response, StatusCode, Url};
 use serde_json::Value;
@@ -17,7 +17,7 @@ use crate::oci_layout::MANIFEST_TYPE;
 use crate::reference::ImageRef;
 use crate::retry::{is_of_the_moment, tried, tried_also_on};
 use crate::token::Authorization;
-use crate::transport::{self, READ_LIMIT, is_loopback, lost, refused, unexpected};
+use crate::transport::{self, READ_LIMIT, content, damaged, is_loopback, lost, refused, unexpected};
 use crate::{Error, Result};
 
 pub use crate::transport::Access;
@@ -30,7 +30,7 @@ pub(crate) const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json";
 pub(crate) const DIGEST: &str = "docker-content-digest";
 /// Registries refuse larger ones; ours are a few kilobytes.
-const LARGEST_MANIFEST: usize = 4 << 20;
+const LARGEST_MANIFEST: u64 = 4 << 20;
 
 /// Silence of this length, while a blob is sent or the registry files it, is a dead connection.
 const SILENCE_LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -126,8 +126,7 @@ impl Repository {
 
     async fn manifest_once(&self, name: &str) -> Result<Option<RawManifest>> {
         let action = format!("give the manifest {name} of {}", self.reference.repository());
-        let mut answer =
-            self.send(self.http.get(self.at(&format!("manifests/{name}"))).header(ACCEPT, ACCEPTED)).await?;
+        let answer = self.send(self.http.get(self.at(&format!("manifests/{name}"))).header(ACCEPT, ACCEPTED)).await?;
         match answer.status() {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND => return Ok(None),
@@ -136,36 +135,40 @@ impl Repository {
         let media_type = text(answer.headers(), CONTENT_TYPE.as_str());
         let named = Some(text(answer.headers(), DIGEST)).filter(|digest| digest.starts_with("sha256:"));
         let named = if name.starts_with("sha256:") { Some(name.to_owned()) } else { named };
-        let mut bytes = BytesMut::new();
-        while let Some(chunk) = answer.chunk().await.map_err(|error| self.lost(error))? {
-            bytes.extend_from_slice(&chunk);
-            if bytes.len() > LARGEST_MANIFEST {
-                return Err(unexpected(&self.reference, &action, "it is larger than 4 MiB, so it is none"));
-            }
-        }
+        let bytes = content(answer, LARGEST_MANIFEST).await.map_err(|error| self.lost(error))?;
+        let too_large = || unexpected(&self.reference, &action, "it is larger than 4 MiB, so it is none");
+        let bytes = bytes.ok_or_else(too_large)?;
         let digest = digest_of(&bytes);
         if let Some(named) = named.filter(|named| *named != digest) {
-            return Err(unexpected(&self.reference, &action, format!("it gave {digest} in place of {named}")));
+            return Err(damaged(&self.reference, &action, format!("it gave {digest} in place of {named}")));
         }
-        Ok(Some(RawManifest { bytes: bytes.freeze(), media_type, digest }))
+        Ok(Some(RawManifest { bytes, media_type, digest }))
     }
 
-    /// Makes `name` name this manifest; returns the digest by which the registry knows it.
+    /// Makes `name` name this manifest; returns its digest, by which the registry says that it knows it.
     pub async fn put_manifest(&self, name: &str, media_type: &str, bytes: Bytes) -> Result<String> {
         let action = format!("take the manifest of {}", self.reference);
         let url = self.at(&format!("manifests/{name}"));
+        let digest = digest_of(&bytes);
         let put = async || {
             let request = self.http.put(url.clone()).header(CONTENT_TYPE, media_type).body(bytes.clone());
             let answer = self.send(request).await?;
             if !answer.status().is_success() {
                 return Err(self.refused(&action, answer).await);
             }
-            let named = text(answer.headers(), DIGEST);
-            if !named.is_empty() {
-                return Ok(named);
+            let mut named = text(answer.headers(), DIGEST);
+            if named.is_empty() {
+                let answer = self.send(self.http.head(url.clone()).header(ACCEPT, media_type)).await?;
+                if is_of_the_moment(answer.status()) {
+                    return Err(self.refused(&action, answer).await);
+                }
+                named = text(answer.headers(), DIGEST);
             }
-            let answer = self.send(self.http.head(url.clone()).header(ACCEPT, media_type)).await?;
-            Ok(text(answer.headers(), DIGEST))
+            if named != digest {
+                let reason = format!("it took {digest} and says that it has '{named}'");
+                return Err(damaged(&self.reference, &action, reason));
+            }
+            Ok(named)
         };
         // Everything that it names is there. A registry on a disk misses a blob for the moment in which somebody else puts the same
         // one there.

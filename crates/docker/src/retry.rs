@@ -8,7 +8,7 @@ use http::header::{HeaderMap, RETRY_AFTER};
 use reqwest::StatusCode;
 use tracing::info;
 
-use crate::transport::Answered;
+use crate::transport::{Answered, Damaged};
 use crate::{Error, Result};
 
 /// How often something is tried where nothing else is set.
@@ -65,6 +65,9 @@ struct Passing {
 
 fn may_pass(error: &Error, also: Option<StatusCode>) -> Option<Passing> {
     match error {
+        Error::Registry { source, .. } if source.is::<Damaged>() => {
+            Some(Passing { asked_for: None, is_silence: false })
+        }
         Error::Registry { source, .. } => {
             let answered: &Answered = source.downcast_ref()?;
             let may_pass = is_of_the_moment(answered.status) || also == Some(answered.status);

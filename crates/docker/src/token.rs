@@ -11,14 +11,14 @@ use tokio::sync::Mutex;
 use crate::Result;
 use crate::auth::Credentials;
 use crate::reference::ImageRef;
-use crate::transport::{self, Access, READ_LIMIT, denied, is_loopback, lost, read_up_to, refused, unexpected};
+use crate::transport::{self, Access, READ_LIMIT, content, damaged, denied, is_loopback, lost, refused, unexpected};
 
 /// How long a token lives whose server does not say.
 const USUAL_LIFE: Duration = Duration::from_secs(60);
 /// Longer than any run; what a server says can be more than a clock can count.
 const LONGEST_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Larger ones are no tokens.
-const LARGEST_ANSWER: usize = 1 << 20;
+const LARGEST_ANSWER: u64 = 1 << 20;
 const CLIENT: &str = "hotfix";
 
 /// How a registry wants to be asked.
@@ -155,9 +155,9 @@ impl Authorization {
         if !answer.status().is_success() {
             return Err(refused(&self.reference, self.access, action, answer).await);
         }
-        let bytes = read_up_to(LARGEST_ANSWER, answer).await.map_err(|error| lost(&host, error))?;
+        let bytes = content(answer, LARGEST_ANSWER).await.map_err(|error| lost(&host, error))?.unwrap_or_default();
         // What serde says could hold a piece of the token.
-        serde_json::from_slice(&bytes).map_err(|_| unexpected(&self.reference, action, "its answer is not understood"))
+        serde_json::from_slice(&bytes).map_err(|_| damaged(&self.reference, action, "its answer is not understood"))
     }
 
     /// The address of the token server and its host. Passwords go there, so it must be a safe place.

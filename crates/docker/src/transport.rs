@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 
 use crate::reference::ImageRef;
@@ -106,7 +106,7 @@ pub(crate) fn denied(reference: &ImageRef, access: Access, text: &str) -> Error 
 }
 
 /// An answer that is not the one hoped for; `action` goes after "could not".
-pub(crate) async fn refused(reference: &ImageRef, access: Access, action: &str, answer: reqwest::Response) -> Error {
+pub(crate) async fn refused(reference: &ImageRef, access: Access, action: &str, answer: Response) -> Error {
     let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
     let text = read_up_to(LARGEST_MESSAGE, answer).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -118,7 +118,7 @@ pub(crate) async fn refused(reference: &ImageRef, access: Access, action: &str, 
 }
 
 /// The answer's body, cut off where it is longer than `limit` bytes.
-pub(crate) async fn read_up_to(limit: usize, mut answer: reqwest::Response) -> reqwest::Result<Bytes> {
+pub(crate) async fn read_up_to(limit: usize, mut answer: Response) -> reqwest::Result<Bytes> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = answer.chunk().await? {
         bytes.extend_from_slice(&chunk);
@@ -128,6 +128,18 @@ pub(crate) async fn read_up_to(limit: usize, mut answer: reqwest::Response) -> r
         }
     }
     Ok(bytes.freeze())
+}
+
+/// The content of an answer; `None` where that is of more than `limit` bytes.
+pub(crate) async fn content(mut answer: Response, limit: u64) -> reqwest::Result<Option<Bytes>> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() as u64 > limit {
+            return Ok(None);
+        }
+    }
+    Ok(Some(bytes.freeze()))
 }
 
 /// What a registry has answered in place of what was hoped for.
@@ -146,6 +158,20 @@ pub(crate) fn unexpected(reference: &ImageRef, action: &str, reason: impl Into<S
         registry: reference.registry().to_owned(),
         action: action.to_owned(),
         source: reason.into().into(),
+    }
+}
+
+/// Content that is not what was asked for: what did that on its way, or who, may not be there the next time.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct Damaged(String);
+
+/// A registry whose answer is not what it was asked for, but could be.
+pub(crate) fn damaged(reference: &ImageRef, action: &str, reason: impl Into<String>) -> Error {
+    Error::Registry {
+        registry: reference.registry().to_owned(),
+        action: action.to_owned(),
+        source: Damaged(reason.into()).into(),
     }
 }
 

@@ -56,6 +56,7 @@ mod registries;
 mod registry_credentials;
 mod registry_faults;
 mod registry_fetch;
+mod registry_pull_faults;
 mod registry_tls;
 mod report;
 mod reports;

@@ -5,9 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::support::Scenario;
-use crate::support::http::{Answer, Fault, Request, Server};
+use crate::support::faults::Fault;
+use crate::support::faulty_registry::{self, each};
+use crate::support::http::Request;
 use crate::support::layout::Layout;
 use crate::support::registry::Registry;
+
+const AT_ONCE: usize = 4;
 
 /// A request of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +42,7 @@ impl Target {
 }
 
 /// What passes, and what does not.
-const PASSING: [Fault; 9] = [
+const PASSING: [Fault; 12] = [
     Fault::Status(408),
     Fault::RetryAfter(429, 1),
     Fault::Status(500),
@@ -48,6 +52,9 @@ const PASSING: [Fault; 9] = [
     Fault::LostRequest,
     Fault::LostAnswer,
     Fault::HalfAnAnswer,
+    Fault::HalfARequest,
+    Fault::ShortBody,
+    Fault::WrongDigest,
 ];
 const NO: [Fault; 2] = [Fault::Status(401), Fault::Status(403)];
 
@@ -79,24 +86,11 @@ impl World {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         let faults = Arc::new(AtomicUsize::new(0));
         let counted = Arc::clone(&faults);
-        let realm: Arc<Mutex<String>> = Arc::default();
-        let known = Arc::clone(&realm);
-        let own = move |request: &Request| {
-            let realm = format!("Bearer realm=\"http://{}/token\",service=\"tests\"", known.lock().expect("fine"));
-            match request.address.as_str() {
-                "/v2/" => Some(Answer::new(401).header("www-authenticate", realm)),
-                token if token.starts_with("/token") => {
-                    Some(Answer::new(200).body(r#"{"token":"abc","expires_in":300}"#))
-                }
-                _ => None,
-            }
-        };
         let fails = move |request: &Request| {
             let fails = target.is(request) && counted.fetch_add(1, Ordering::SeqCst) < times;
             fails.then_some(fault)
         };
-        let server = Server::with_faults(&self.registry.host, own, fails);
-        realm.lock().expect("fine").clone_from(&server.host);
+        let server = faulty_registry::in_front_of(&self.registry.host, fails);
         let (folder, repository) = (format!("image{number}"), format!("team/am{number}"));
         let (output, tag) = (format!("oci:{folder}"), format!("{}/{repository}:x", server.host));
         let words = ["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes", "--base-image", "scratch", "--output", &output];
@@ -119,30 +113,28 @@ impl World {
             is_whole,
         }
     }
+}
 
-    /// All of `cases`, a few at a time.
-    fn each<T: Sync>(&self, cases: &[T], run: impl Fn(&T) + Sync) {
-        let next = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        run(case);
-                    }
-                });
-            }
-        });
+/// Whether the fault makes a difference: most answers to a push have no content, and one alone names the digest.
+fn is_felt(target: Target, fault: Fault) -> bool {
+    match fault {
+        Fault::ShortBody => target == Target::Token,
+        Fault::WrongDigest => target == Target::PutManifest,
+        // Whoever greets so is asked for a token, as always.
+        Fault::Status(401 | 403) => target != Target::Greeting,
+        _ => true,
     }
 }
 
 fn cases(faults: &[Fault]) -> Vec<(Target, Fault)> {
-    Target::ALL.iter().flat_map(|target| faults.iter().map(move |fault| (*target, *fault))).collect()
+    let all = Target::ALL.iter().flat_map(|target| faults.iter().map(move |fault| (*target, *fault)));
+    all.filter(|(target, fault)| is_felt(*target, *fault)).collect()
 }
 
 #[test]
 fn what_passes_is_survived() {
     let Some(world) = World::new() else { return };
-    world.each(&cases(&PASSING), |(target, fault)| {
+    each(AT_ONCE, &cases(&PASSING), |(target, fault)| {
         let pushed = world.push(*target, *fault, 1, &[]);
         assert_eq!(pushed.code, Some(0), "{target:?} {fault:?}: {}", pushed.stderr);
         assert_eq!((pushed.faults, pushed.is_whole), (1, Some(true)), "{target:?} {fault:?}: {}", pushed.stderr);
@@ -152,9 +144,9 @@ fn what_passes_is_survived() {
 #[test]
 fn what_does_not_pass_is_no_success() {
     let Some(world) = World::new() else { return };
-    world.each(&cases(&PASSING), |(target, fault)| {
+    each(AT_ONCE, &cases(&PASSING), |(target, fault)| {
         let pushed = world.push(*target, *fault, usize::MAX, &["--retries", "2"]);
-        let is_done = matches!(fault, Fault::LostAnswer | Fault::HalfAnAnswer);
+        let is_done = matches!(fault, Fault::LostAnswer | Fault::HalfAnAnswer | Fault::WrongDigest);
         let expected = match target {
             // It is found there when it is looked for again.
             Target::PutBlob if is_done => (Some(0), Some(true)),
@@ -174,10 +166,8 @@ fn what_does_not_pass_is_no_success() {
 #[test]
 fn no_is_no() {
     let Some(world) = World::new() else { return };
-    // Whoever greets with 401 asks for a token, as always.
-    let cases: Vec<_> = cases(&NO).into_iter().filter(|(target, _)| *target != Target::Greeting).collect();
     let asked: Mutex<BTreeMap<String, usize>> = Mutex::default();
-    world.each(&cases, |(target, fault)| {
+    each(AT_ONCE, &cases(&NO), |(target, fault)| {
         let pushed = world.push(*target, *fault, usize::MAX, &[]);
         assert_eq!((pushed.code, pushed.is_whole), (Some(9), None), "{target:?} {fault:?}: {}", pushed.stderr);
         assert!(!pushed.stderr.contains("once more"), "{target:?} {fault:?}: {}", pushed.stderr);
@@ -200,10 +190,31 @@ fn a_pause_that_is_asked_for_is_made_and_no_longer_one() {
 }
 
 #[test]
-fn silence_has_an_end() {
+fn slow_is_no_fault_and_silence_has_an_end() {
     let Some(world) = World::new() else { return };
-    let pushed = world.push(Target::HeadBlob, Fault::Stall(45), 1, &[]);
-    assert_eq!((pushed.code, pushed.is_whole), (Some(0), Some(true)), "{}", pushed.stderr);
+    let slow = [Target::Token, Target::PutBlob];
+    let slow = slow.map(|target| (target, Fault::Slow(35)));
+    // Whoever takes a blob may think about it for long; see `silence` for that.
+    let is_waited_for = |(target, _): &(Target, Fault)| *target == Target::PutBlob;
+    let silent = cases(&[Fault::Stall(60), Fault::StallAmid(60)]).into_iter().filter(|case| !is_waited_for(case));
+    let cases: Vec<_> = silent.chain(slow).collect();
+    // All side by side, for longer than silence is borne.
+    each(cases.len(), &cases, |(target, fault)| {
+        let pushed = world.push(*target, *fault, 1, &[]);
+        assert_eq!((pushed.code, pushed.is_whole), (Some(0), Some(true)), "{target:?} {fault:?}: {}", pushed.stderr);
+        let is_again = pushed.stderr.contains("once more in ");
+        assert_eq!(is_again, !matches!(fault, Fault::Slow(_)), "{target:?} {fault:?}: {}", pushed.stderr);
+    });
+}
+
+#[test]
+fn who_is_silent_while_a_blob_is_sent_is_left_when_the_step_has_no_more_time() {
+    let Some(world) = World::new() else { return };
+    each(AT_ONCE, &[Fault::Stall(600), Fault::StallAmid(600)], |fault| {
+        let pushed = world.push(Target::PutBlob, *fault, usize::MAX, &["--step-timeout", "5s"]);
+        assert_eq!((pushed.code, pushed.is_whole), (Some(10), None), "{fault:?}: {}", pushed.stderr);
+        assert!(pushed.stderr.contains("error: push-image: ") && pushed.stderr.contains("next: "), "{}", pushed.stderr);
+    });
 }
 
 #[test]

@@ -47,6 +47,11 @@ impl Layout {
         &self.config["config"]["Labels"]
     }
 
+    /// The manifest, to the byte.
+    pub fn manifest_bytes(&self) -> Vec<u8> {
+        fs::read(blob_path(&self.folder, &self.manifest_digest)).expect("there")
+    }
+
     pub fn diff_ids(&self) -> Vec<String> {
         strings(&self.config["rootfs"]["diff_ids"])
     }

@@ -4,6 +4,8 @@ pub mod authority;
 pub mod browser;
 pub mod engine;
 pub mod estate;
+pub mod faults;
+pub mod faulty_registry;
 pub mod http;
 pub mod installed;
 pub mod layout;

@@ -1,6 +1,7 @@
 //! Debian's `docker-registry` on a free port of this machine, with or without a password, TLS and a token server.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -135,6 +136,19 @@ impl Registry {
         let path =
             self.folder.path().join("data/docker/registry/v2/blobs/sha256").join(&hash[..2]).join(hash).join("data");
         serde_json::from_slice(&fs::read(path).expect("it is there")).expect("JSON")
+    }
+
+    /// Makes `name` name a manifest of which everything is there.
+    pub fn put_manifest(&self, repository: &str, name: &str, media_type: &str, manifest: &str) {
+        let mut stream = TcpStream::connect(&self.host).expect("it answers");
+        let head =
+            format!("PUT /v2/{repository}/manifests/{name} HTTP/1.1\r\nhost: {}\r\nconnection: close", self.host);
+        let length = manifest.len();
+        write!(stream, "{head}\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n{manifest}")
+            .expect("it reads");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("it answers");
+        assert!(answer.starts_with("HTTP/1.1 201 "), "{answer}");
     }
 
     /// Whether a blob is stored.
