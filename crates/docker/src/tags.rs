@@ -7,12 +7,12 @@ use serde::Deserialize;
 use crate::Result;
 use crate::repository::{ACCEPTED, DIGEST, Repository, text};
 use crate::retry::tried;
-use crate::transport::{read_up_to, unexpected};
+use crate::transport::{content, unexpected};
 
 /// No more pages than this are read: a registry that repeats itself is no reason to hang.
 const MOST_PAGES: usize = 10_000;
-/// A page is some kilobytes; one that is cut off is no JSON.
-const LARGEST_PAGE: usize = 16 << 20;
+/// A page is some kilobytes; of a larger one nothing is read.
+const LARGEST_PAGE: u64 = 16 << 20;
 
 #[derive(Deserialize)]
 struct Page {
@@ -80,7 +80,7 @@ impl Repository {
         }
         let next = next_page(&text(answer.headers(), LINK.as_str()));
         let next = next.and_then(|next| answer.url().join(&next).ok());
-        let bytes = read_up_to(LARGEST_PAGE, answer).await.map_err(|error| self.lost(error))?;
+        let bytes = content(answer, LARGEST_PAGE).await.map_err(|error| self.lost(error))?.unwrap_or_default();
         let page = serde_json::from_slice(&bytes);
         page.map(|page| Some((page, next))).map_err(|error| unexpected(self.reference(), action, error.to_string()))
     }

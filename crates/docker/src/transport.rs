@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
+use tracing::debug;
 
 use crate::reference::ImageRef;
 use crate::retry::retry_after;
@@ -108,8 +109,7 @@ pub(crate) fn denied(reference: &ImageRef, access: Access, text: &str) -> Error 
 /// An answer that is not the one hoped for; `action` goes after "could not".
 pub(crate) async fn refused(reference: &ImageRef, access: Access, action: &str, answer: Response) -> Error {
     let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
-    let text = read_up_to(LARGEST_MESSAGE, answer).await.unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
+    let text = beginning(answer).await;
     if matches!(status.as_u16(), 401 | 403) {
         return denied(reference, access, &text);
     }
@@ -117,17 +117,20 @@ pub(crate) async fn refused(reference: &ImageRef, access: Access, action: &str, 
     Error::Registry { registry: reference.registry().to_owned(), action: action.to_owned(), source: source.into() }
 }
 
-/// The answer's body, cut off where it is longer than `limit` bytes.
-pub(crate) async fn read_up_to(limit: usize, mut answer: Response) -> reqwest::Result<Bytes> {
-    let mut bytes = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() >= limit {
-            bytes.truncate(limit);
-            break;
+/// What is said to a no, as far as it comes: the no is known, its words are not worth a long wait.
+async fn beginning(mut answer: Response) -> String {
+    let mut bytes = Vec::new();
+    let read = async {
+        while bytes.len() < LARGEST_MESSAGE
+            && let Ok(Some(chunk)) = answer.chunk().await
+        {
+            bytes.extend_from_slice(&chunk);
         }
+    };
+    if tokio::time::timeout(READ_LIMIT, read).await.is_err() {
+        debug!("what the registry said to its no did not come to an end");
     }
-    Ok(bytes.freeze())
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// The content of an answer; `None` where that is of more than `limit` bytes.

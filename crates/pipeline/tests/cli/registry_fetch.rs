@@ -233,6 +233,17 @@ fn an_answer_that_ends_in_the_middle() {
 }
 
 #[test]
+fn what_is_said_to_a_no_is_shown_as_far_as_it_comes() {
+    // It promises more than it sends.
+    let server = Server::start(|request| match request.address.as_str() {
+        "/v2/" => Answer::new(200),
+        _ => Answer::new(410).header("content-length", "1000000000").body("moved to another house"),
+    });
+    let scenario = with_base(&server, "amd64");
+    scenario.apply().fails(8, "build-image").says("it answered 410 Gone: moved to another house");
+}
+
+#[test]
 fn without_rights_or_a_registry_it_says_so() {
     let Some(registry) = Registry::start_with_password("ci", "right") else { return };
     let base = format!("{}/base/java:1", registry.host);
