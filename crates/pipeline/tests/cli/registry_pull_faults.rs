@@ -14,7 +14,7 @@ use crate::support::http::{Request, Server};
 use crate::support::layout::Layout;
 use crate::support::registry::Registry;
 
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 8;
 
 /// A request by which an image is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
