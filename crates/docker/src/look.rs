@@ -12,6 +12,7 @@ use crate::base::{BaseImage, Source};
 use crate::container::NeverStarted;
 use crate::engine::Engine;
 use crate::layer::{Metadata, WHITEOUT_PREFIX};
+use crate::retry::tried;
 use crate::{Error, Result};
 
 /// Enough for an entry's header with its extensions.
@@ -160,7 +161,7 @@ async fn look_at_all(container: &NeverStarted, paths: &[String]) -> Result<Found
         if found.iter().any(|(above, here)| !here.is_directory() && is_below(path, above)) {
             continue;
         }
-        if let Some(here) = look_at(container, path).await? {
+        if let Some(here) = tried(async || look_at(container, path).await).await? {
             found.insert(path.clone(), here);
         }
     }
@@ -183,10 +184,11 @@ async fn look_at(container: &NeverStarted, path: &str) -> Result<Option<Found>> 
     let unreadable = |error: io::Error| Error::engine(format!("look at /{path} in the image"))(error.into());
     let read = tokio::task::spawn_blocking(move || {
         let mut archive = tar::Archive::new(io::Cursor::new(head).chain(rest));
-        let first = archive.entries()?.next();
-        first.map(|entry| found_in(&mut entry?)).transpose()
+        // What is not there is 404; an archive without an entry is a part of one.
+        let first = archive.entries()?.next().ok_or(io::ErrorKind::UnexpectedEof)?;
+        found_in(&mut first?)
     });
-    read.await.map_err(|error| unreadable(error.into()))?.map_err(unreadable)
+    read.await.map_err(|error| unreadable(error.into()))?.map(Some).map_err(unreadable)
 }
 
 /// The kind and metadata of an entry; a file is read to its end.
@@ -206,13 +208,14 @@ fn found_in(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<Found> {
 
 fn read_file(entry: &mut tar::Entry<'_, impl Read>) -> io::Result<FoundKind> {
     let size = entry.size();
+    let whole = |read: u64| if read == size { Ok(()) } else { Err(io::Error::from(io::ErrorKind::UnexpectedEof)) };
     let mut hash = Sha256::new();
     if size > SMALL {
-        io::copy(entry, &mut HashOnly(&mut hash))?;
+        whole(io::copy(entry, &mut HashOnly(&mut hash))?)?;
         return Ok(FoundKind::File { sha256: hash.finalize().into(), content: None });
     }
     let mut content = Vec::new();
-    entry.read_to_end(&mut content)?;
+    whole(entry.read_to_end(&mut content)? as u64)?;
     hash.update(&content);
     Ok(FoundKind::File { sha256: hash.finalize().into(), content: Some(content) })
 }
@@ -322,6 +325,17 @@ mod tests {
         assert_eq!(owners(std::slice::from_ref(&below)), owned(&[("home", 0), ("home/app", 1)]));
         let above = layer(&[("home/app", Node::Directory, 10001)]);
         assert_eq!(owners(&[below, above]), owned(&[("home", 0), ("home/app", 10001)]));
+    }
+
+    #[test]
+    fn half_a_file_is_no_file() {
+        let content = Node::File(std::sync::Arc::new(vec![7; 2000]));
+        let whole = layer(&[("home", content, 0)]);
+        for (length, is_whole) in [(whole.len(), true), (512 + 2000, true), (512 + 1999, false), (513, false)] {
+            let mut archive = tar::Archive::new(&whole[..length]);
+            let mut entry = archive.entries().and_then(|mut all| all.next().expect("one")).expect("a header");
+            assert_eq!(found_in(&mut entry).is_ok(), is_whole, "{length}");
+        }
     }
 
     #[test]
