@@ -3,14 +3,18 @@
 use std::io;
 
 use bollard::models::ContainerCreateBody;
-use bollard::query_parameters::{DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, DownloadFromContainerOptionsBuilder, RemoveContainerOptionsBuilder,
+};
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 use tracing::warn;
 
+use crate::asked::found;
 use crate::engine::Engine;
+use crate::retry::tried;
 use crate::{Error, Result};
 
 /// Bytes of a tar as the engine sends it.
@@ -35,8 +39,13 @@ impl Drop for NeverStarted {
 
 async fn remove(engine: &Engine, id: &str) {
     let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-    if let Err(error) = engine.docker.remove_container(id, Some(options)).await {
-        warn!(container = id, %error, "a container that was made to look into an image could not be removed");
+    let ask = || {
+        let removed = engine.docker.remove_container(id, Some(options.clone()));
+        async { found(removed.await) }
+    };
+    if let Err(error) = engine.asked(&format!("remove the container {id}"), ask).await {
+        let error = &error as &dyn std::error::Error;
+        warn!(container = id, error, "a container that was made to look into an image could not be removed");
     }
 }
 
@@ -50,9 +59,21 @@ impl NeverStarted {
             network_disabled: Some(true),
             ..ContainerCreateBody::default()
         };
-        let created = engine.docker.create_container(None, body).await;
-        let id = created.map_err(Error::engine("look into the image"))?.id;
-        Ok(Self { engine: engine.clone(), id, is_removed: false })
+        tried(async || {
+            // Known by a name of ours, it goes again also where the engine's answer is lost.
+            let id = format!("hotfix-look-{:016x}", fastrand::u64(..));
+            let container = Self { engine: engine.clone(), id, is_removed: false };
+            let options = CreateContainerOptionsBuilder::new().name(&container.id).build();
+            let create = engine.docker.create_container(Some(options), body.clone());
+            match create.await {
+                Ok(_) => Ok(container),
+                Err(error) => {
+                    container.remove().await;
+                    Err(Error::engine("look into the image")(error))
+                }
+            }
+        })
+        .await
     }
 
     pub(crate) async fn remove(mut self) {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bollard::Docker;
-use bollard::models::{ImageHistoryResponseItem, ImageInspect};
+use bollard::models::{ImageHistoryResponseItem, ImageInspect, SystemVersion};
 use bollard::query_parameters::{
     CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveContainerOptionsBuilder, RemoveImageOptionsBuilder,
     TagImageOptionsBuilder,
@@ -14,11 +14,13 @@ use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 use tracing::{debug, info};
 
+use crate::asked::found;
 use crate::auth::credentials_for;
 use crate::base::{BaseImage, Platform, Source};
 use crate::connection::Dialer;
 use crate::endpoint::Endpoint;
 use crate::reference::ImageRef;
+use crate::retry::tried_by_engine;
 use crate::watch::Made;
 use crate::{Error, Result, connection};
 
@@ -41,15 +43,19 @@ impl Engine {
     pub async fn connect() -> Result<Self> {
         let endpoint = Endpoint::find()?;
         debug!(endpoint.address, "engine");
-        let (docker, dialer) = connection::connect(&endpoint).await?;
-        let docker = docker.with_request_modifier(url_safe_registry_auth);
-        let engine = Self { docker, dialer, endpoint: endpoint.address, thin: Arc::default() };
+        let engine = Self::at(endpoint).await?;
         // Beside other work. Whoever needs to know asks again where this fails.
         tokio::spawn({
             let engine = engine.clone();
             async move { engine.takes_thin_images().await }
         });
         Ok(engine)
+    }
+
+    pub(crate) async fn at(endpoint: Endpoint) -> Result<Self> {
+        let (docker, dialer) = connection::connect(&endpoint).await?;
+        let docker = docker.with_request_modifier(url_safe_registry_auth);
+        Ok(Self { docker, dialer, endpoint: endpoint.address, thin: Arc::default() })
     }
 
     /// Where the engine was found, as in `DOCKER_HOST`.
@@ -62,11 +68,8 @@ impl Engine {
     /// # Errors
     /// Where the engine does not answer properly.
     pub async fn inspect(&self, name: &str) -> Result<Option<ImageInspect>> {
-        match self.docker.inspect_image(name).await {
-            Ok(image) => Ok(Some(image)),
-            Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(None),
-            Err(source) => Err(Error::engine(format!("look up the image {name}"))(source)),
-        }
+        let ask = || async move { found(self.docker.inspect_image(name).await) };
+        self.asked(&format!("look up the image {name}"), ask).await
     }
 
     /// The image of that name, else the one whose id begins so, as `docker` looks images up.
@@ -115,8 +118,8 @@ impl Engine {
         let platform = platform_of(&image);
         let id = image.id.clone().unwrap_or_default();
         let diff_ids = image.root_fs.clone().and_then(|fs| fs.layers).unwrap_or_default();
-        let history =
-            self.docker.image_history(&id).await.map_err(Error::engine(format!("read the history of {name}")))?;
+        let ask = || self.docker.image_history(&id);
+        let history = self.asked(&format!("read the history of {name}"), ask).await?;
         let history = base_history(history, diff_ids.len(), &name);
         Ok(BaseImage {
             name,
@@ -158,13 +161,19 @@ impl Engine {
         let credentials = credentials_for(reference.registry()).await?;
         let platform = platform.map(ToString::to_string).unwrap_or_default();
         let options = CreateImageOptionsBuilder::new().from_image(reference.as_str()).platform(&platform).build();
-        let mut answers = self.docker.create_image(Some(options), None, Some((&credentials).into()));
-        let no_such_image = |source| Error::NoSuchImage { reference: reference.to_string(), source };
-        let mut said = String::new();
-        while let Some(answer) = answers.next().await {
-            said = answer.map_err(no_such_image)?.status.unwrap_or(said);
-            debug!(said, "pull");
-        }
+        let pull = async || {
+            let mut answers = self.docker.create_image(Some(options.clone()), None, Some((&credentials).into()));
+            let mut said = String::new();
+            while let Some(answer) = answers.next().await {
+                said = answer.map_err(Error::engine("pull the image"))?.status.unwrap_or(said);
+                debug!(said, "pull");
+            }
+            Ok(said)
+        };
+        let said = tried_by_engine(pull).await.map_err(|error| match error {
+            Error::Engine { source, .. } => Error::NoSuchImage { reference: reference.to_string(), source },
+            other => other,
+        })?;
         let pulled = self.inspect(reference.as_str()).await?;
         pulled.ok_or_else(|| Error::NotConfirmed {
             action: format!("pull {reference}"),
@@ -172,9 +181,12 @@ impl Engine {
         })
     }
 
+    pub(crate) async fn version(&self) -> Result<SystemVersion> {
+        self.asked("say its version", || self.docker.version()).await
+    }
+
     pub(crate) async fn is_podman(&self) -> Result<bool> {
-        let version = self.docker.version().await.map_err(Error::engine("say its version"))?;
-        let mut components = version.components.unwrap_or_default().into_iter();
+        let mut components = self.version().await?.components.unwrap_or_default().into_iter();
         Ok(components.any(|component| component.name.contains("Podman")))
     }
 
@@ -185,9 +197,9 @@ impl Engine {
     }
 
     async fn ask_for_thin_images(&self) -> Result<bool> {
-        let (is_podman, info) = tokio::join!(self.is_podman(), self.docker.info());
-        let info = info.map_err(Error::engine("say how it keeps images"))?;
-        let status = info.driver_status.unwrap_or_default();
+        let info = self.asked("say how it keeps images", || self.docker.info());
+        let (is_podman, info) = tokio::join!(self.is_podman(), info);
+        let status = info?.driver_status.unwrap_or_default();
         let is_containerd = status.iter().flatten().any(|word| word.starts_with("io.containerd.snapshotter"));
         Ok(!is_podman? && !is_containerd)
     }
@@ -199,7 +211,8 @@ impl Engine {
     pub async fn tag(&self, id: &str, reference: &ImageRef) -> Result<()> {
         let options =
             TagImageOptionsBuilder::new().repo(reference.name()).tag(reference.tag().unwrap_or("latest")).build();
-        self.docker.tag_image(id, Some(options)).await.map_err(Error::engine(format!("tag the image as {reference}")))
+        let ask = || self.docker.tag_image(id, Some(options.clone()));
+        self.asked(&format!("tag the image as {reference}"), ask).await
     }
 
     /// The ids of all images that the engine has, named or not.
@@ -208,7 +221,8 @@ impl Engine {
     /// Where the engine does not answer properly.
     pub async fn image_ids(&self) -> Result<HashSet<String>> {
         let options = ListImagesOptionsBuilder::new().all(true).build();
-        let images = self.docker.list_images(Some(options)).await.map_err(Error::engine("list its images"))?;
+        let ask = || self.docker.list_images(Some(options.clone()));
+        let images = self.asked("list its images", ask).await?;
         Ok(images.into_iter().map(|image| image.id).collect())
     }
 
@@ -260,10 +274,11 @@ impl Engine {
 
     async fn remove_image(&self, name: &str, force: bool) -> Result<()> {
         let options = RemoveImageOptionsBuilder::new().force(force).noprune(false).build();
-        match self.docker.remove_image(name, Some(options), None).await {
-            Ok(_) | Err(bollard::errors::Error::DockerResponseServerError { status_code: 404, .. }) => Ok(()),
-            Err(source) => Err(Error::engine(format!("remove the image {name}"))(source)),
-        }
+        let ask = || {
+            let removed = self.docker.remove_image(name, Some(options.clone()), None);
+            async { found(removed.await) }
+        };
+        self.asked(&format!("remove the image {name}"), ask).await.map(drop)
     }
 }
 

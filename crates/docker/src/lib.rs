@@ -6,6 +6,7 @@
 
 pub mod answers;
 mod artifact;
+mod asked;
 pub mod auth;
 pub mod base;
 pub mod build;
@@ -26,6 +27,7 @@ pub mod hashing;
 pub mod image;
 pub mod layer;
 pub mod layer_list;
+mod leftovers;
 pub mod load;
 pub mod look;
 pub mod oci_layout;

@@ -20,8 +20,13 @@ use crate::engine::Engine;
 use crate::hashing::digest_of;
 use crate::image::{BuiltImage, Image};
 use crate::layer::{LayerId, write_file, write_file_header};
+use crate::leftovers::Leftovers;
 use crate::pipe::{PipeWriter, pipe};
+use crate::retry::tried;
 use crate::{Error, Result};
+
+/// How often an image is looked for that can come late; somebody may wait for the end of it all.
+const LOOKS_FOR_LATE_ONES: u32 = 6;
 
 /// Which layers travel along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +42,25 @@ pub enum Sent {
 /// Loads `image`, without any tag; as thin as it works.
 ///
 /// # Errors
-/// [`Error::Cancelled`] when `cancel` was; otherwise what the engine said, or that it holds something else afterwards.
+/// [`Error::Cancelled`] when `cancel` was; otherwise what the engine said, or that it holds something else afterwards. The engine has
+/// no more images then than before.
 pub async fn load(engine: &Engine, image: &Image, cancel: &CancellationToken) -> Result<BuiltImage> {
+    let leftovers = Leftovers::note(engine, &image.settings.labels).await?;
+    let loaded = tokio::select! {
+        loaded = load_thin(engine, image, cancel) => loaded,
+        () = cancel.cancelled() => Err(Error::Cancelled),
+    };
+    if let Err(error) = &loaded
+        && !image.settings.labels.is_empty()
+    {
+        // Who has not answered can still be at work.
+        let times = if is_refusal(error) { 1 } else { LOOKS_FOR_LATE_ONES };
+        leftovers.remove_late(times).await;
+    }
+    loaded
+}
+
+async fn load_thin(engine: &Engine, image: &Image, cancel: &CancellationToken) -> Result<BuiltImage> {
     let mut ways = match engine.takes_thin_images().await? {
         false => vec![Sent::All],
         true if image.layers.iter().any(|layer| layer.known.is_some()) => vec![Sent::New, Sent::Own, Sent::All],
@@ -49,14 +71,14 @@ pub async fn load(engine: &Engine, image: &Image, cancel: &CancellationToken) ->
     }
     let last = ways.pop().unwrap_or(Sent::All);
     for sent in ways {
-        match load_with(engine, image, sent, cancel).await {
+        match tried(async || load_with(engine, image, sent, cancel).await).await {
             Err(error) if is_refusal(&error) => {
                 debug!(error = &error as &dyn std::error::Error, ?sent, "the engine wants more layers");
             }
             outcome => return outcome,
         }
     }
-    load_with(engine, image, last, cancel).await
+    tried(async || load_with(engine, image, last, cancel).await).await
 }
 
 /// Whether the engine has answered, and could answer otherwise to the whole image.

@@ -11,6 +11,7 @@ use crate::engine::Engine;
 use crate::oci_layout::Manifest;
 use crate::reference::ImageRef;
 use crate::repository::Repository;
+use crate::retry::tried_by_engine;
 use crate::transport::Access;
 use crate::{Error, Result};
 
@@ -20,9 +21,13 @@ const SILENCE_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// Pushes the image `id`, which the engine has under `reference`. Returns the digest of its manifest in the registry.
 ///
 /// # Errors
-/// [`Error::Denied`] where the registry refuses us, [`Error::Engine`] for other failures, [`Error::NotConfirmed`] where
-/// the stream ends without a digest, or the engine lists it for another image: somebody else took the name meanwhile.
+/// [`Error::Denied`] where the registry refuses us, [`Error::Engine`] for other failures and where the stream ends without a
+/// digest, [`Error::NotConfirmed`] where the engine lists it for another image: somebody else took the name meanwhile.
 pub async fn push(engine: &Engine, id: &str, reference: &ImageRef, credentials: &Credentials) -> Result<String> {
+    tried_by_engine(async || push_once(engine, id, reference, credentials).await).await
+}
+
+async fn push_once(engine: &Engine, id: &str, reference: &ImageRef, credentials: &Credentials) -> Result<String> {
     let options = PushImageOptionsBuilder::new().tag(reference.tag().unwrap_or("latest")).build();
     let mut answers = engine.docker.push_image(reference.name(), Some(options), Some(credentials.into()));
     let mut digest = None;
@@ -35,7 +40,8 @@ pub async fn push(engine: &Engine, id: &str, reference: &ImageRef, credentials: 
         debug!(status, "push");
         digest = digest_in(&status).or(digest);
     }
-    let digest = digest.ok_or_else(|| not_confirmed(reference, "the push ended without a digest"))?;
+    let cut = || std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "the push ended without a digest");
+    let digest = digest.ok_or_else(|| Error::engine(format!("push {reference}"))(cut().into()))?;
     confirm(engine, id, reference, credentials, &digest).await?;
     Ok(digest)
 }

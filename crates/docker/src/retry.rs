@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
+use bollard::errors::Error as DockerError;
 use http::header::{HeaderMap, RETRY_AFTER};
 use reqwest::StatusCode;
 use tracing::info;
@@ -18,8 +19,12 @@ pub const USUAL_TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// Longer pauses are not waited for, even where the other side asks for one.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Whoever is silent is asked this often.
-const TRIES_OF_SILENCE: u32 = 2;
+/// What takes long is tried this often: whoever is silent, or tries again himself.
+const COSTLY_TRIES: u32 = 2;
+
+/// In what an engine passes on of a registry that says no.
+const NO_IN_WORDS: [&str; 7] =
+    ["not found", "unknown", "not exist", "unauthorized", "authentication required", "denied", "forbidden"];
 
 static TRIES: AtomicU32 = AtomicU32::new(USUAL_TRIES);
 
@@ -35,24 +40,71 @@ pub(crate) async fn tried<T>(work: impl AsyncFn() -> Result<T>) -> Result<T> {
 
 /// The same, where another answer may pass too.
 pub(crate) async fn tried_also_on<T>(also: Option<StatusCode>, work: impl AsyncFn() -> Result<T>) -> Result<T> {
-    let mut pause = FIRST_PAUSE;
-    let (mut tries, mut silent) = (1, 0);
-    loop {
-        let error = match work().await {
-            Err(error) => error,
-            done => return done,
+    tried_if(|error| may_pass(error, also), work).await
+}
+
+/// The same for a push or a pull by an engine, which itself tries again what it sends, but not everything.
+pub(crate) async fn tried_by_engine<T>(work: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let may_pass = |error: &Error| {
+        let Error::Engine { source, .. } = error else { return None };
+        let may_pass = match source {
+            // The registry's answer, as text only.
+            DockerError::DockerStreamError { error } => {
+                let said = error.to_lowercase();
+                !NO_IN_WORDS.iter().any(|word| said.contains(word))
+            }
+            other => engine_may_answer(other),
         };
-        let Some(Passing { asked_for, is_silence }) = may_pass(&error, also) else { return Err(error) };
-        silent += u32::from(is_silence);
-        let wait = asked_for.unwrap_or_else(|| pause.mul_f64(0.5 + fastrand::f64()));
-        if tries >= TRIES.load(Ordering::Relaxed) || silent >= TRIES_OF_SILENCE || wait > LONGEST_PAUSE {
+        may_pass.then_some(Passing { asked_for: None, is_costly: true })
+    };
+    tried_if(may_pass, work).await
+}
+
+async fn tried_if<T>(may_pass: impl Fn(&Error) -> Option<Passing>, work: impl AsyncFn() -> Result<T>) -> Result<T> {
+    let mut tries = Tries::default();
+    loop {
+        match work().await {
+            Err(error) => tries.again_after(may_pass(&error), error).await?,
+            done => return done,
+        }
+    }
+}
+
+/// What was tried so far.
+pub(crate) struct Tries {
+    tries: u32,
+    costly: u32,
+    pause: Duration,
+}
+
+impl Default for Tries {
+    fn default() -> Self {
+        Self { tries: 1, costly: 0, pause: FIRST_PAUSE }
+    }
+}
+
+impl Tries {
+    /// Waits until it is time to try again.
+    ///
+    /// # Errors
+    /// `error`, where another try does not help or there were enough.
+    pub(crate) async fn again(&mut self, error: Error) -> Result<()> {
+        self.again_after(may_pass(&error, None), error).await
+    }
+
+    async fn again_after(&mut self, passing: Option<Passing>, error: Error) -> Result<()> {
+        let Some(Passing { asked_for, is_costly }) = passing else { return Err(error) };
+        self.costly += u32::from(is_costly);
+        let wait = asked_for.unwrap_or_else(|| self.pause.mul_f64(0.5 + fastrand::f64()));
+        if self.tries >= TRIES.load(Ordering::Relaxed) || self.costly >= COSTLY_TRIES || wait > LONGEST_PAUSE {
             return Err(error);
         }
         let reason = error.source().map_or_else(String::new, |source| format!(": {source}"));
         info!("{error}{reason}; once more in {:.1} s", wait.as_secs_f64());
         tokio::time::sleep(wait).await;
-        tries += 1;
-        pause *= 3;
+        self.tries += 1;
+        self.pause *= 3;
+        Ok(())
     }
 }
 
@@ -60,26 +112,42 @@ pub(crate) async fn tried_also_on<T>(also: Option<StatusCode>, work: impl AsyncF
 struct Passing {
     /// How long the other side asks us to wait.
     asked_for: Option<Duration>,
-    is_silence: bool,
+    /// Whether each try takes long.
+    is_costly: bool,
 }
 
 fn may_pass(error: &Error, also: Option<StatusCode>) -> Option<Passing> {
     match error {
-        Error::Registry { source, .. } if source.is::<Damaged>() => {
-            Some(Passing { asked_for: None, is_silence: false })
-        }
+        Error::Registry { source, .. } if source.is::<Damaged>() => Some(Passing { asked_for: None, is_costly: false }),
         Error::Registry { source, .. } => {
             let answered: &Answered = source.downcast_ref()?;
             let may_pass = is_of_the_moment(answered.status) || also == Some(answered.status);
-            may_pass.then_some(Passing { asked_for: answered.retry_after, is_silence: false })
+            may_pass.then_some(Passing { asked_for: answered.retry_after, is_costly: false })
         }
         Error::RegistryUnreachable { source, .. } => {
             let error: &reqwest::Error = source.downcast_ref()?;
             // Who is not there at all, or not understood, will not be in a moment.
             let may_pass = !error.is_connect() && !error.is_builder() && !error.is_redirect();
-            may_pass.then_some(Passing { asked_for: None, is_silence: error.is_timeout() })
+            may_pass.then_some(Passing { asked_for: None, is_costly: error.is_timeout() })
+        }
+        Error::Engine { source, .. } => {
+            engine_may_answer(source).then_some(Passing { asked_for: None, is_costly: false })
         }
         _ => None,
+    }
+}
+
+/// Whether the way to the engine has failed, not the engine: what that says with 500 is its last word.
+fn engine_may_answer(error: &DockerError) -> bool {
+    match error {
+        DockerError::DockerResponseServerError { status_code, .. } => {
+            matches!(status_code, 408 | 429 | 502 | 503 | 504)
+        }
+        DockerError::IOError { .. }
+        | DockerError::HyperResponseError { .. }
+        | DockerError::JsonDataError { .. }
+        | DockerError::JsonSerdeError { .. } => true,
+        _ => false,
     }
 }
 

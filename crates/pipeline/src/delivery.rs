@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hotfix_docker::Error;
 use hotfix_docker::auth::credentials_for;
@@ -22,6 +23,11 @@ use crate::registry_hint::hint;
 use crate::request::Output;
 use crate::step::Problem;
 use crate::workspace::Workspace;
+
+/// For an engine that has just failed, to take an image away again.
+const UNDO_LIMIT: Duration = Duration::from_secs(15);
+/// After this long for names, the image is seen to; a step that was stopped has 4 s in all.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where the image goes, found and ready.
 #[derive(Debug)]
@@ -208,7 +214,13 @@ impl Guard {
     /// Puts everything back as it was before `image`.
     pub async fn undo(self, image: &BuiltImage) {
         match self {
-            Self::Tags(guard) => guard.undo(image).await,
+            Self::Tags(guard) => {
+                if tokio::time::timeout(UNDO_LIMIT, guard.undo(image)).await.is_err() {
+                    warn!(
+                        "the engine does not answer, so that the image of the failed run and its tags may still be there"
+                    );
+                }
+            }
             Self::Layout(guard) => drop(guard),
         }
     }
@@ -253,7 +265,11 @@ impl TagGuard {
     /// # Errors
     /// Where the engine refuses a name, or `cancel` was cancelled.
     pub async fn tag_unless_cancelled(&self, image: &BuiltImage, cancel: &CancellationToken) -> Result<(), Problem> {
-        let tagged = if cancel.is_cancelled() { Err(Problem::new("stopped", "")) } else { self.tag(image).await };
+        let tagged = tokio::select! {
+            biased;
+            () = cancel.cancelled() => Err(Problem::new("stopped", "")),
+            tagged = self.tag(image) => tagged,
+        };
         if tagged.is_err() {
             self.undo(image).await;
         }
@@ -265,8 +281,21 @@ impl TagGuard {
         &self.images_before
     }
 
-    /// Puts every name back, and removes `image` if it is new.
+    /// Puts every name back, and removes `image` if it is new; an engine that hangs at the one may still do the other.
     pub async fn undo(&self, image: &BuiltImage) {
+        let mut names = std::pin::pin!(self.put_names_back(image));
+        let are_back = tokio::time::timeout(PATIENCE, &mut names).await.is_ok();
+        if !self.images_before.contains(&image.id)
+            && let Err(error) = self.engine.remove(&image.id).await
+        {
+            debug!(error = &error as &dyn std::error::Error, "the image of the failed run stays in the engine");
+        }
+        if !are_back {
+            names.await;
+        }
+    }
+
+    async fn put_names_back(&self, image: &BuiltImage) {
         for (tag, before) in &self.before {
             let undone = match before {
                 Some(id) => self.engine.tag(id, tag).await,
@@ -275,11 +304,6 @@ impl TagGuard {
             if let Err(error) = undone {
                 warn!(error = &error as &dyn std::error::Error, "the tag {tag} could not be put back");
             }
-        }
-        if !self.images_before.contains(&image.id)
-            && let Err(error) = self.engine.remove(&image.id).await
-        {
-            debug!(error = &error as &dyn std::error::Error, "the image of the failed run stays in the engine");
         }
     }
 }

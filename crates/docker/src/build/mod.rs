@@ -6,7 +6,6 @@
 mod context;
 mod ignore;
 mod images;
-mod leftovers;
 mod progress;
 
 use std::collections::{BTreeMap, HashMap};
@@ -25,10 +24,10 @@ use crate::cancel::CancellableWriter;
 use crate::engine::Engine;
 use crate::image::BuiltImage;
 use crate::layer::Layer;
+use crate::leftovers::Leftovers;
 use crate::pipe::{PipeWriter, pipe};
 use crate::reference::ImageRef;
 use crate::{Error, Result};
-use leftovers::Leftovers;
 use progress::Progress;
 
 pub use context::{Context, folder_of};
@@ -76,7 +75,7 @@ impl Engine {
             Ok("1" | "t" | "T" | "true" | "True" | "TRUE") => return Ok(Builder::BuildKit),
             _ => {}
         }
-        let version = self.docker.version().await.map_err(Error::engine("tell its version"))?;
+        let version = self.version().await?;
         let components = version.components.unwrap_or_default();
         let is_podman = components.iter().any(|component| component.name.starts_with("Podman"));
         // Without experimental features since this version of the API (18.09).

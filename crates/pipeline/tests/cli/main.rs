@@ -15,6 +15,7 @@ mod dockerfile_example;
 mod dockerfile_fixed;
 mod docs;
 mod engine;
+mod engine_faults;
 mod engines;
 mod engines_page;
 mod env;

@@ -25,6 +25,10 @@ pub enum Fault {
     WrongByte,
     /// The answer names another digest than that of its content.
     WrongDigest,
+    /// 200, and nothing.
+    NoContent,
+    /// 200, and a stream that says in the end that it did not work.
+    ErrorInStream,
     /// Nothing comes for so many seconds.
     Stall(u64),
     /// Half of the answer comes, and then nothing for so many seconds.
@@ -44,6 +48,12 @@ pub fn happen(fault: Fault, mut exchange: Exchange, own: Option<Answer>, host: &
         Fault::RetryAfter(status, seconds) => exchange.answer(no(status).header("retry-after", seconds.to_string())),
         Fault::LostRequest => exchange.read_body(),
         Fault::HalfARequest => half_a_request(exchange, host),
+        Fault::NoContent => exchange.answer(Answer::new(200)),
+        Fault::ErrorInStream => {
+            let error = format!(r#"{{"errorDetail":{{"message":"{SAID}"}},"error":"{SAID}"}}"#);
+            let lines = format!("{{\"status\":\"at work\"}}\r\n{error}\r\n");
+            exchange.answer(Answer::new(200).header("content-type", "application/json").body(lines))
+        }
         Fault::Stall(seconds) => silence(exchange, seconds),
         Fault::Slow(seconds) => slow(exchange, own, host, seconds),
         _ => {
@@ -87,11 +97,12 @@ fn silence(mut exchange: Exchange, seconds: u64) -> Option<()> {
 fn slow(mut exchange: Exchange, own: Option<Answer>, host: &str, seconds: u64) -> Option<()> {
     let pieces = usize::try_from(seconds * PIECES_A_SECOND).ok()?;
     let pause = Duration::from_millis(1000 / PIECES_A_SECOND);
-    let sent = exchange.length().unwrap_or_default();
-    exchange.read_body_in_pieces(sent.div_ceil(pieces).max(1), |_| {
-        std::thread::sleep(pause);
-        true
-    })?;
+    if let Some(length) = exchange.length() {
+        exchange.read_body_in_pieces(length.div_ceil(pieces).max(1), |_| {
+            std::thread::sleep(pause);
+            true
+        })?;
+    }
     let answer = whole(&mut exchange, own, host)?;
     // A head comes at once, or not at all.
     let (head, content) = answer.split_at(answer.windows(4).position(|window| window == b"\r\n\r\n")? + 4);

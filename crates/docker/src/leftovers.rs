@@ -1,4 +1,4 @@
-//! What a failed build leaves in the engine: images of its instructions, or the image itself.
+//! What a failed build or load leaves in the engine: images of its instructions, or the image itself.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
@@ -14,20 +14,20 @@ const TRIES: u32 = 8;
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// What the engine had before.
-pub(super) struct Leftovers<'a> {
+pub(crate) struct Leftovers<'a> {
     engine: &'a Engine,
     labels: &'a BTreeMap<String, String>,
     before: HashSet<String>,
 }
 
 impl<'a> Leftovers<'a> {
-    pub(super) async fn note(engine: &'a Engine, labels: &'a BTreeMap<String, String>) -> Result<Self> {
+    pub(crate) async fn note(engine: &'a Engine, labels: &'a BTreeMap<String, String>) -> Result<Self> {
         Ok(Self { engine, labels, before: engine.image_ids().await? })
     }
 
     /// Removes the images of the build's `intermediate` instructions, and nameless images with the build's labels, that
     /// were not there before.
-    pub(super) async fn remove(&self, intermediate: &[String]) {
+    pub(crate) async fn remove(&self, intermediate: &[String]) {
         let is_new = |id: &String| {
             let known = |known: &String| known.strip_prefix("sha256:").unwrap_or(known).starts_with(id.as_str());
             !self.before.iter().any(known)
@@ -50,6 +50,16 @@ impl<'a> Leftovers<'a> {
             left = refused;
         }
         debug!(?left, "images of the failed build stay in the engine");
+    }
+
+    /// The same, `times` over, for images that can come late.
+    pub(crate) async fn remove_late(&self, times: u32) {
+        for time in 0..times {
+            if time > 0 {
+                tokio::time::sleep(PAUSE).await;
+            }
+            self.remove(&[]).await;
+        }
     }
 
     /// Nameless images with all labels of the build that were not there before.
