@@ -149,19 +149,26 @@ impl Drop for Workspace {
 fn make(parent: &Path) -> io::Result<(PathBuf, Option<File>)> {
     let private = || fs::Permissions::from_mode(0o700);
     for _ in 0..TRIES {
-        let new = tempfile::Builder::new().prefix(NEW).permissions(private()).tempdir_in(parent)?.keep();
-        let lock = match File::open(&new).map(|folder| folder.try_lock().map(|()| folder)) {
+        // Gone again where we fail.
+        let new = tempfile::Builder::new().prefix(NEW).permissions(private()).tempdir_in(parent)?;
+        let is_gone = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+        let lock = match File::open(new.path()).map(|folder| folder.try_lock().map(|()| folder)) {
             Ok(Ok(lock)) => Some(lock),
             Ok(Err(TryLockError::Error(_))) => None,
             // Somebody is removing it.
-            Ok(Err(TryLockError::WouldBlock)) | Err(_) => continue,
+            Ok(Err(TryLockError::WouldBlock)) => continue,
+            Err(error) if is_gone(&error) => continue,
+            Err(error) => return Err(error),
         };
-        if lock.is_some() && File::create_new(new.join(MARK)).is_err() {
-            continue;
+        match lock.as_ref().map(|_| File::create_new(new.path().join(MARK))) {
+            Some(Err(error)) if is_gone(&error) => continue,
+            marked => drop(marked.transpose()?),
         }
-        let name = new.file_name().unwrap_or_default().to_string_lossy().replacen(NEW, PREFIX, 1);
+        let name = new.path().file_name().unwrap_or_default().to_string_lossy().replacen(NEW, PREFIX, 1);
         let path = parent.join(name);
-        fs::rename(&new, &path)?;
+        fs::rename(new.path(), &path)?;
+        // It has another name now.
+        let _ = new.keep();
         return Ok((path, lock));
     }
     Err(io::Error::other("others remove what is made"))
