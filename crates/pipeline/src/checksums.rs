@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use crate::blocking::blocking;
 use crate::cache::{Cache, sha256_of};
 use crate::hotfix::Hotfix;
-use crate::inputs::hint_of_full_disk;
+use crate::inputs::hint_for;
 use crate::plan::Plan;
 use crate::source::Source;
 use crate::step::Problem;
@@ -32,10 +32,12 @@ pub async fn read_inputs(plan: &Plan, workspace: &Workspace, cache: Option<&Cach
     let cache = cache.cloned();
     blocking(move || {
         let failed = |path: &Path| {
+            let folder = folder.clone();
             let what = format!("{} cannot be read or copied to the workspace", path.display());
-            let full = hint_of_full_disk(&folder);
-            let hint = full.unwrap_or_else(|| "check its permissions and the workspace's disk".to_owned());
-            move |error: io::Error| Problem::new(what, hint).because(error)
+            move |error: io::Error| {
+                let hint = hint_for(&error, &folder, "check its permissions and the workspace's disk");
+                Problem::new(what, hint).because(error)
+            }
         };
         let mut sha256 = Vec::new();
         for hotfix in &hotfixes {

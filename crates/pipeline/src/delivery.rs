@@ -157,7 +157,7 @@ impl Destination {
 /// Whether a disk is full that something was to be written to.
 fn is_full(error: &Error) -> bool {
     let (Error::Layer(cause) | Error::Io { source: cause, .. }) = error else { return false };
-    matches!(cause.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded)
+    crate::inputs::is_full(cause)
 }
 
 /// What was read before need not be read again.

@@ -1,5 +1,6 @@
 //! Step 2: pack, folder, credentials, names, free disk; nothing is unpacked before all of it holds.
 
+use std::io;
 use std::path::Path;
 
 use bytesize::ByteSize;
@@ -311,6 +312,26 @@ fn check_repository(repository: &str) -> Result<(), Problem> {
 /// Where the system does not say.
 pub(crate) fn free_disk(place: &Path) -> rustix::io::Result<u64> {
     rustix::fs::statvfs(place).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Whether a disk is full, or what of it this user may have.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+/// What to do about `error`, which was met where something was written to `place`.
+pub(crate) fn hint_for(error: &io::Error, place: &Path, otherwise: &str) -> String {
+    if !is_full(error) {
+        return otherwise.to_owned();
+    }
+    let room = rustix::fs::statvfs(nearest_existing(place)).map_or_else(
+        |_| "is full".to_owned(),
+        |stat| {
+            let bytes = ByteSize(stat.f_bavail.saturating_mul(stat.f_frsize));
+            format!("has {bytes} and {} files free", stat.f_favail)
+        },
+    );
+    format!("the disk of {} {room}: make room there, or {otherwise}", place.display())
 }
 
 /// What to do where `place` may be on a disk that is full; nothing where there is room.

@@ -11,6 +11,7 @@ pub use hotfix_docker::fetch::temporary_folder;
 use hotfix_docker::temporary;
 use tracing::{info, warn};
 
+use crate::inputs::hint_for;
 use crate::step::Problem;
 use crate::stragglers;
 
@@ -45,11 +46,8 @@ impl Workspace {
     pub fn create(parent: Option<&Path>, keep: bool) -> Result<Self, Problem> {
         let parent = parent.map_or_else(temporary_folder, Path::to_owned);
         let failed = |error: io::Error| {
-            Problem::new(
-                format!("no workspace can be made in {}", parent.display()),
-                "give --workspace with a folder that can be written to",
-            )
-            .because(error)
+            let hint = hint_for(&error, &parent, "give --workspace with a folder that can be written to");
+            Problem::new(format!("no workspace can be made in {}", parent.display()), hint).because(error)
         };
         let missing = parent.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists());
         let made_parents = missing.map(Path::to_owned).collect();

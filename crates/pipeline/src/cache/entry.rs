@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 use super::lock::{ALONE, SHARED, note_use, wait_for};
 use super::{Cache, FORMAT, read_record, write_record};
 use crate::home::make_tools_runnable;
+use crate::inputs::hint_for;
 use crate::pack::ProductPack;
 use crate::step::Problem;
 use crate::tree::{Tree, scan_all, state_of};
@@ -76,7 +77,7 @@ impl Cache {
     /// As [`ProductPack::extract`]; where the cache cannot be written to.
     pub fn unpacked(&self, pack: &ProductPack, sha256: &str, cancel: &CancellationToken) -> Result<Entry, Problem> {
         let failed = |error: io::Error| {
-            let hint = "check the cache's disk and permissions, or give --no-cache";
+            let hint = hint_for(&error, &self.folder, "check the cache's disk and permissions, or give --no-cache");
             Problem::new(format!("the cache {} cannot be used", self.folder.display()), hint).because(error)
         };
         let stopped = || Problem::new("unpacking was stopped", "run the same command again");
@@ -166,7 +167,7 @@ impl Cache {
     fn make(&self, pack: &ProductPack, key: &str, cancel: &CancellationToken) -> Result<(), Problem> {
         info!("unpacking {} into the cache {}", pack.path.display(), self.folder.display());
         let failed = |error: io::Error| {
-            let hint = "make room, give --cache-dir on a larger disk, or --no-cache";
+            let hint = hint_for(&error, &self.folder, "give --cache-dir with another folder, or --no-cache");
             Problem::new(format!("the pack cannot be kept in the cache {}", self.folder.display()), hint).because(error)
         };
         let making = tempfile::Builder::new().prefix(&unfinished(key)).tempdir_in(self.packs()).map_err(failed)?;

@@ -33,7 +33,7 @@ pub(crate) use layers::LayerKey;
 pub(crate) use looks::{answer, find, look};
 pub use prune::{Listed, Pruned};
 
-use crate::inputs::free_disk;
+use crate::inputs::{free_disk, hint_for};
 use crate::request::CacheRequest;
 use crate::step::Problem;
 use crate::unfinished;
@@ -73,7 +73,7 @@ impl Cache {
     /// Where it cannot be made or written to.
     pub fn open(folder: &Path, limit: u64) -> Result<Self, Problem> {
         let failed = |error: io::Error| {
-            let hint = "give --cache-dir with a folder that can be written to, or --no-cache";
+            let hint = hint_for(&error, folder, "give --cache-dir with a folder that can be written to, or --no-cache");
             Problem::new(format!("the cache {} cannot be used", folder.display()), hint).because(error)
         };
         make_folder(folder).map_err(failed)?;

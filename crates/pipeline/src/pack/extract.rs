@@ -15,6 +15,7 @@ use rayon::prelude::*;
 use tokio_util::sync::CancellationToken;
 
 use super::{Node, NodeKind, ProductPack, printable};
+use crate::inputs::is_full;
 use crate::step::Problem;
 
 /// Written at once; with one of these a core, the memory needed does not depend on the pack.
@@ -60,17 +61,17 @@ impl ProductPack {
 
     fn failed(&self, home: &Path, path: &str, error: io::Error) -> Problem {
         let hint = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            _ if is_full(&error) => {
                 let needed = ByteSize(self.unpacked_bytes());
                 format!(
-                    "the product takes {needed} in {}: make room, or give --workspace on a larger disk",
+                    "the product takes {needed} in {}: make room, or give --workspace, or --cache-dir, on a larger disk",
                     home.display()
                 )
             }
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => {
                 "download the pack again: it is damaged".to_owned()
             }
-            _ => "check the workspace's disk and permissions".to_owned(),
+            _ => "check the permissions and the disk there".to_owned(),
         };
         Problem::new(format!("{} in {} cannot be unpacked", printable(path), self.path.display()), hint).because(error)
     }
