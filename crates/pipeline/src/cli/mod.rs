@@ -21,11 +21,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bytesize::ByteSize;
 use secrecy::ExposeSecret;
 use tracing::{debug, info, warn};
 
 use crate::credentials::Credentials;
-use crate::inputs::check_written_folders;
+use crate::inputs::{check_written_folders, hint_for};
 use crate::inspect::inspect;
 use crate::interrupt::{Interrupt, Signal};
 use crate::pack::printable;
@@ -251,11 +252,8 @@ fn check_folders(request: &Request) -> Result<(), Problem> {
     let Some(folder) = &request.report else { return Ok(()) };
     let writable = std::fs::create_dir_all(folder).and_then(|()| tempfile::tempfile_in(folder).map(drop));
     writable.map_err(|error| {
-        Problem::new(
-            format!("the report cannot be written to {}", folder.display()),
-            "give --report with a folder that can be written to",
-        )
-        .because(error)
+        let hint = hint_for(&error, folder, "give --report with a folder that can be written to");
+        Problem::new(format!("the report cannot be written to {}", folder.display()), hint).because(error)
     })
 }
 
@@ -280,6 +278,9 @@ fn write_report(report: &Report, folder: Option<&Path>) {
     let Some(folder) = folder else { return };
     match report.write(folder) {
         Ok(()) => info!("report in {}", folder.display()),
-        Err(error) => warn!("the report could not be written to {}: {error}", folder.display()),
+        Err(error) => {
+            let size = ByteSize(report.size());
+            warn!("the report, which takes {size}, could not be written to {}: {error}", folder.display());
+        }
     }
 }

@@ -4,13 +4,14 @@ mod html;
 mod junit;
 mod summary;
 
-use std::fs::Permissions;
-use std::io::Write;
+use std::fs;
+use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use crate::changes::Delta;
 use crate::pack::Product;
@@ -127,16 +128,32 @@ pub(crate) struct ErrorReport {
 }
 
 impl Report {
-    /// Writes `report.json`, `summary.md`, `junit.xml` and `report.html` into `folder`.
+    /// Writes `report.json`, `summary.md`, `junit.xml` and `report.html` into `folder`: all of them where there is room for all.
     ///
     /// # Errors
     /// Where a file cannot be written.
-    pub fn write(&self, folder: &Path) -> std::io::Result<()> {
-        std::fs::create_dir_all(folder)?;
-        replace(folder, "report.json", &format!("{}\n", self.json()))?;
-        replace(folder, "summary.md", &self.summary())?;
-        replace(folder, "junit.xml", &self.junit())?;
-        replace(folder, "report.html", &self.html())
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder)?;
+        let mut written = Vec::new();
+        for (name, text) in self.files() {
+            written.push((written_in(folder, &text)?, folder.join(name)));
+        }
+        // Others read these files, so they are whole or as they were.
+        written.into_iter().try_for_each(|(file, path)| file.persist(path).map(drop).map_err(|error| error.error))
+    }
+
+    /// How much it takes, in bytes.
+    pub fn size(&self) -> u64 {
+        self.files().iter().map(|(_, text)| text.len() as u64).sum()
+    }
+
+    fn files(&self) -> [(&'static str, String); 4] {
+        [
+            ("report.json", format!("{}\n", self.json())),
+            ("summary.md", self.summary()),
+            ("junit.xml", self.junit()),
+            ("report.html", self.html()),
+        ]
     }
 
     /// `4.1.0.10-hf3`, once there is such an image.
@@ -157,11 +174,11 @@ impl Report {
     }
 }
 
-/// Whole or not at all: others read these files.
-fn replace(folder: &Path, name: &str, text: &str) -> std::io::Result<()> {
+/// A file in `folder` that has no name of its own yet.
+fn written_in(folder: &Path, text: &str) -> io::Result<NamedTempFile> {
     let mut file = unfinished::file_in(folder, UNFINISHED, 0o644)?;
     file.write_all(text.as_bytes())?;
     // Whatever the umask is.
-    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
-    file.persist(folder.join(name)).map(drop).map_err(|error| error.error)
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    Ok(file)
 }
