@@ -1,6 +1,6 @@
 //! Checksums of everything that goes in.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::Path;
 
@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::blocking::blocking;
 use crate::cache::{Cache, sha256_of};
+use crate::home::copy_bytes;
 use crate::hotfix::Hotfix;
 use crate::inputs::hint_for;
 use crate::plan::Plan;
@@ -41,7 +42,7 @@ pub async fn read_inputs(plan: &Plan, workspace: &Workspace, cache: Option<&Cach
         };
         let mut sha256 = Vec::new();
         for hotfix in &hotfixes {
-            fs::copy(&hotfix.path, folder.join(&hotfix.file)).map_err(failed(&hotfix.path))?;
+            copy_bytes(&hotfix.path, &folder.join(&hotfix.file)).map_err(failed(&hotfix.path))?;
             sha256.push(hex_of(&folder.join(&hotfix.file)).map_err(failed(&hotfix.path))?);
         }
         Ok(InputDigests { pack: of_source(&source, cache.as_ref())?, hotfixes: sha256 })

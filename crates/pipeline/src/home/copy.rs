@@ -45,7 +45,20 @@ pub(crate) fn copy_tree(pristine: &Pristine, from: &Path, to: &Path, means: Mean
 fn copy_file(from: &Path, to: &Path, means: Means) -> io::Result<()> {
     match means {
         Means::Reflink => reflink(&File::open(from)?, &File::create_new(to)?),
-        Means::Bytes => fs::copy(from, to).map(drop),
+        Means::Bytes => copy_bytes(from, to),
+    }
+}
+
+/// As [`fs::copy`], which gives up where a network's file system is interrupted.
+///
+/// # Errors
+/// Where a disk fails.
+pub(crate) fn copy_bytes(from: &Path, to: &Path) -> io::Result<()> {
+    loop {
+        match fs::copy(from, to) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            copied => return copied.map(drop),
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use tokio::process::Command;
 use crate::checksums::{Sha256Digest, digest_of_file};
 use crate::tree::{self, Tree};
 
-pub(crate) use copy::{Means, copy_tree};
+pub(crate) use copy::{Means, copy_bytes, copy_tree};
 pub use overlay::Overlay;
 
 use crate::host::UPDATE_TOOLS;
