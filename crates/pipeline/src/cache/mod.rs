@@ -23,6 +23,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
+use bytesize::ByteSize;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -111,7 +112,9 @@ impl Cache {
         }
         let free = free_disk(&self.folder).unwrap_or(u64::MAX);
         if free < bytes + DISK_RESERVE {
-            warn!("the unpacked pack is not kept for later runs: the disk of {} is too full", self.folder.display());
+            let (free, needed) = (ByteSize(free), ByteSize(bytes + DISK_RESERVE));
+            let place = self.folder.display();
+            warn!("the unpacked pack is not kept for later runs: {place} has {free} free, and {needed} are needed");
             return false;
         }
         true

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use crate::support::Scenario;
 use crate::support::layout::Layout;
+use crate::support::scenario::Run;
 
 const APPLY: [&str; 6] =
     ["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes", "--base-image", "scratch", "--no-disk-check"];
@@ -16,9 +17,13 @@ struct Disk(PathBuf);
 impl Disk {
     /// Of so many kilobytes; none where nothing can be mounted, which is told.
     fn new(place: &Path, kilobytes: u32) -> Option<Self> {
+        Self::with(place, &format!("size={kilobytes}k"))
+    }
+
+    /// The same with a bound of any kind.
+    fn with(place: &Path, bound: &str) -> Option<Self> {
         fs::create_dir_all(place).expect("made");
-        let size = format!("size={kilobytes}k");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "none"]).arg(place).output();
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", bound, "none"]).arg(place).output();
         if mount.is_ok_and(|output| output.status.success()) {
             return Some(Self(place.to_owned()));
         }
@@ -32,7 +37,8 @@ impl Disk {
     }
 
     fn grow(&self) {
-        let grown = Command::new("mount").args(["-o", "remount,size=1g"]).arg(&self.0).status().expect("it starts");
+        let grown =
+            Command::new("mount").args(["-o", "remount,size=1g,nr_inodes=0"]).arg(&self.0).status().expect("it starts");
         assert!(grown.success());
     }
 }
@@ -89,4 +95,115 @@ fn of_the_workspace() {
 #[test]
 fn of_the_layout() {
     fill(&["--output", "oci:small/image"], "small", &[8]);
+}
+
+/// A scenario, and the layers that a run without any hardship gives there.
+fn scenario() -> (Scenario, Vec<String>) {
+    let scenario = Scenario::new().without_engine();
+    scenario.run(&[&APPLY[..], &["--output", "oci:expected", "--no-cache"]].concat()).succeeds();
+    let expected = Layout::open(&scenario.path("expected"), "4.1.0.10-hf3").layer_digests();
+    (scenario, expected)
+}
+
+/// A run with nothing but what is on the disk from before.
+fn apply<'a>(scenario: &'a Scenario, more: &[&str]) -> Run<'a> {
+    let _ = fs::remove_dir_all(scenario.path("image"));
+    scenario.run(&[&APPLY[..], &["--output", "oci:image"], more].concat())
+}
+
+fn assert_image(scenario: &Scenario, expected: &[String]) {
+    assert_eq!(Layout::open(&scenario.path("image"), "4.1.0.10-hf3").layer_digests(), expected);
+}
+
+/// Files and folders that a cache may have on a disk until nothing is left for any more of them.
+fn files_that_fit() -> impl Iterator<Item = u32> {
+    (2..).step_by(9)
+}
+
+/// What is left in the cache of a pack that could not be kept, and of records that could not be written.
+fn half_made(disk: &Disk) -> Vec<PathBuf> {
+    let is_of_pack = |path: &Path| path.parent().is_some_and(|parent| parent.ends_with("packs"));
+    let is_temporary = |path: &Path| path.to_string_lossy().contains("/.tmp");
+    disk.files().into_iter().filter(|path| is_of_pack(path) || is_temporary(path)).collect()
+}
+
+#[test]
+fn of_the_cache_that_was_named() {
+    let (scenario, expected) = scenario();
+    let named = ["--cache-dir", "small", "--report", "report"];
+    let mut refused = 0;
+    for files in files_that_fit() {
+        let Some(disk) = Disk::with(&scenario.path("small"), &format!("size=1g,nr_inodes={files}")) else { return };
+        let run = apply(&scenario, &named);
+        if run.code == Some(0) {
+            break;
+        }
+        let run = run.fails_with(4).says("o space left on device").says("make room").says("small");
+        assert_eq!(half_made(&disk), Vec::<PathBuf>::new(), "{files} files: {}", run.stderr);
+        assert!(!scenario.path("image").exists(), "{files} files");
+        refused += 1;
+        disk.grow();
+        for cache in ["made", "hit"] {
+            apply(&scenario, &named).succeeds();
+            assert_image(&scenario, &expected);
+            assert_eq!(scenario.report()["workspace"]["cache"], cache, "{files} files");
+        }
+    }
+    assert!(refused > 5, "{refused}");
+}
+
+#[test]
+fn of_the_cache_that_is_a_convenience() {
+    let (scenario, expected) = scenario();
+    let place = scenario.path("home/.cache/hotfix");
+    let mut warned = 0;
+    for files in files_that_fit() {
+        let Some(disk) = Disk::with(&place, &format!("size=1g,nr_inodes={files}")) else { return };
+        let run = apply(&scenario, &["--report", "report"]).succeeds();
+        assert_image(&scenario, &expected);
+        if scenario.report()["workspace"]["cache"] == "made" {
+            break;
+        }
+        run.says("WARN nothing is kept for later runs: ").says("hotfix").says("o space left on device");
+        assert_eq!(half_made(&disk), Vec::<PathBuf>::new(), "{files} files");
+        warned += 1;
+        disk.grow();
+        apply(&scenario, &["--report", "report"]).succeeds().does_not_say("WARN");
+        assert_eq!(scenario.report()["workspace"]["cache"], "made", "{files} files");
+    }
+    assert!(warned > 5, "{warned}");
+}
+
+#[test]
+fn of_a_cache_that_is_too_small_for_the_pack() {
+    let (scenario, expected) = scenario();
+    for kilobytes in [4, 700, 50_000] {
+        let Some(disk) = Disk::new(&scenario.path("small"), kilobytes) else { return };
+        let run = apply(&scenario, &["--cache-dir", "small"]).succeeds();
+        run.says("the unpacked pack is not kept for later runs: ").says("/small has ").says("are needed");
+        assert_image(&scenario, &expected);
+        assert_eq!(fs::read_dir(scenario.path("small/packs")).expect("there").count(), 0);
+        drop(disk);
+    }
+}
+
+#[test]
+fn of_the_report() {
+    let (scenario, expected) = scenario();
+    for (bound, code) in [("nr_inodes=1", 4), ("nr_inodes=2", 0), ("size=4k", 0)] {
+        let Some(disk) = Disk::with(&scenario.path("small"), bound) else { return };
+        let run = apply(&scenario, &["--report", "small"]);
+        let run = match code {
+            0 => run.succeeds().says("WARN the report, which takes "),
+            _ => run.fails(code, "validate-inputs").says("make room there, or give --report"),
+        };
+        run.says("o space left on device").says("written to small");
+        assert_eq!(disk.files(), Vec::<PathBuf>::new(), "{bound}");
+        if code == 0 {
+            assert_image(&scenario, &expected);
+        }
+        disk.grow();
+        apply(&scenario, &["--report", "small"]).succeeds().does_not_say("WARN");
+        assert_eq!(disk.files().len(), 2, "{bound}");
+    }
 }
