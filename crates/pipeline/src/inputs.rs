@@ -324,20 +324,26 @@ pub(crate) fn hint_for(error: &io::Error, place: &Path, otherwise: &str) -> Stri
     if !is_full(error) {
         return otherwise.to_owned();
     }
-    let room = rustix::fs::statvfs(nearest_existing(place)).map_or_else(
-        |_| "is full".to_owned(),
-        |stat| {
-            let bytes = ByteSize(stat.f_bavail.saturating_mul(stat.f_frsize));
-            format!("has {bytes} and {} files free", stat.f_favail)
-        },
-    );
-    format!("the disk of {} {room}: make room there, or {otherwise}", place.display())
+    format!("{}: make room there, or {otherwise}", room_at(place))
 }
 
-/// What to do where `place` may be on a disk that is full; nothing where there is room.
-pub(crate) fn hint_of_full_disk(place: &Path) -> Option<String> {
-    let free = free_disk(place).ok().filter(|free| *free < ALMOST_NOTHING)?;
-    Some(format!("the disk of {} has {} free: make room there, or use a larger one", place.display(), ByteSize(free)))
+/// What to do where `place` may be on a disk that is full, as others than we have `said`; nothing where there is room.
+pub(crate) fn hint_of_full_disk(place: &Path, said: &str) -> Option<String> {
+    let is_said = ["No space left on device", "Disk quota exceeded"].iter().any(|words| said.contains(words));
+    let is_full = is_said || free_disk(place).is_ok_and(|free| free < ALMOST_NOTHING);
+    is_full.then(|| format!("{}: make room there, or use a larger one", room_at(place)))
+}
+
+/// How much is free there: either can run out.
+fn room_at(place: &Path) -> String {
+    let place = nearest_existing(place);
+    match rustix::fs::statvfs(place) {
+        Ok(stat) => {
+            let bytes = ByteSize(stat.f_bavail.saturating_mul(stat.f_frsize));
+            format!("the disk of {} has {bytes} and {} files free", place.display(), stat.f_favail)
+        }
+        Err(_) => format!("the disk of {} is full", place.display()),
+    }
 }
 
 /// Free disk where the workspace will be, in bytes; a problem where it is less than `needed`.

@@ -378,7 +378,8 @@ impl<'a> UpdateTool<'a> {
                 Kind::Failed,
             ),
         };
-        let full = [self.home.path(), &self.place.path()].into_iter().find_map(hint_of_full_disk);
+        let places = [self.home.path(), &self.place.path()];
+        let full = places.into_iter().find_map(|place| hint_of_full_disk(place, &shown));
         let hint = full.filter(|_| kind == Kind::Failed).unwrap_or_else(|| hint.to_owned());
         let said = if shown.is_empty() { "it said nothing".to_owned() } else { format!("it said:\n{shown}") };
         Problem::new(format!("{what}: {how}"), hint).of_kind(kind).because(anyhow::Error::msg(said))
