@@ -132,8 +132,13 @@ impl Scenario {
 
     /// Started by another command, such as one that takes rights away.
     pub fn under<I: Into<String>>(mut self, command: impl IntoIterator<Item = I>) -> Self {
-        self.under = command.into_iter().map(Into::into).collect();
+        self.start_under(command);
         self
+    }
+
+    /// The same from the next run on.
+    pub fn start_under<I: Into<String>>(&mut self, command: impl IntoIterator<Item = I>) {
+        self.under = command.into_iter().map(Into::into).collect();
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

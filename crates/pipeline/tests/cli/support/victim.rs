@@ -40,22 +40,14 @@ pub struct Victim {
 impl Victim {
     /// With its image in a layout.
     pub fn of_layout() -> Self {
-        Self::with(Scenario::new(), Output::Layout, "team/am:x".to_owned())
-    }
-
-    /// The same, with `library` loaded into every process, which reads in the file `faults` what is to fail.
-    pub fn under_faults(library: &Path) -> Self {
-        let scenario = Scenario::new();
-        let plan = scenario.path("faults").to_str().expect("UTF-8").to_owned();
-        let scenario = scenario.env("LD_PRELOAD", library.to_str().expect("UTF-8")).env("FAULTS", &plan);
-        Self::with(scenario, Output::Layout, "team/am:x".to_owned())
+        Self::with(Output::Layout, "team/am:x".to_owned())
     }
 
     /// With its image in a registry; none where there is no such program.
     pub fn of_registry() -> Option<Self> {
         let registry = Registry::start()?;
         let tag = format!("{}/{REPOSITORY}:x", registry.host);
-        Some(Self::with(Scenario::new(), Output::Registry(registry), tag))
+        Some(Self::with(Output::Registry(registry), tag))
     }
 
     /// With its image in the engine, which must be there.
@@ -63,11 +55,11 @@ impl Victim {
         let base = Base::new("victim");
         // As unique as its base.
         let tag = base.name.replacen("base", "image", 1);
-        Self::with(Scenario::new(), Output::Engine(base), tag)
+        Self::with(Output::Engine(base), tag)
     }
 
-    fn with(scenario: Scenario, output: Output, tag: String) -> Self {
-        let scenario = scenario.with_tool(|tool| tool.backup = false);
+    fn with(output: Output, tag: String) -> Self {
+        let scenario = Scenario::new().with_tool(|tool| tool.backup = false);
         let mut victim = Self {
             scenario: scenario.under(["setsid"]),
             output,
@@ -138,11 +130,6 @@ impl Victim {
         self.scenario.spawn(&self.words("3"))
     }
 
-    /// To its end, however that may be.
-    pub fn run(&self) -> std::process::Output {
-        self.start().wait_with_output().expect("it ends")
-    }
-
     /// Killed after `moment`; whether it was cut short.
     pub fn kill_after(&self, moment: Duration) -> bool {
         let child = self.start();
@@ -163,16 +150,6 @@ impl Victim {
     pub fn has_old_or_new(&self, what: &str) {
         let there = self.layers();
         assert!(there == self.old || there == self.new, "{what}: {there:?}");
-    }
-
-    /// The name has the old image.
-    pub fn has_old(&self, what: &str) {
-        assert_eq!(self.layers(), self.old, "{what}");
-    }
-
-    /// The name has the new one.
-    pub fn has_new(&self, what: &str) {
-        assert_eq!(self.layers(), self.new, "{what}");
     }
 
     /// The next run ends as if nothing had been, each hotfix applied once and in order, with nothing left of the killed one.
