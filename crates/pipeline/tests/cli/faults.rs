@@ -201,7 +201,8 @@ fn go_through(process: &'static str, kind: &'static str, errors: &[Error]) {
             tried.call(series, 1 + RandomState::new().hash_one(count) % count);
         }
     }
-    tell(&format!("{process}, {kind}: {} runs, {} wrong", tried.runs, tried.wrong.len()));
+    let Tried { runs, refused, wrong, .. } = &tried;
+    tell(&format!("{process}, {kind}: {runs} runs, {refused} refused, {} wrong", wrong.len()));
     tried.is_all_right();
 }
 
@@ -217,12 +218,13 @@ struct Tried {
     /// Calls of a good run.
     counts: BTreeMap<Start, u64>,
     runs: u32,
+    refused: u32,
     wrong: Vec<String>,
 }
 
 impl Tried {
     fn new(process: &str, shim: Shim) -> Self {
-        Self { world: World::new(process), shim, counts: BTreeMap::new(), runs: 0, wrong: Vec::new() }
+        Self { world: World::new(process), shim, counts: BTreeMap::new(), runs: 0, refused: 0, wrong: Vec::new() }
     }
 
     /// How many calls of the kind a good run makes.
@@ -249,6 +251,7 @@ impl Tried {
         let (count, path) = self.shim.seen();
         let mut wrong = world.wrong_after(&run, series, &before);
         let said = format!("{:?} {:?}\n{}", run.code, run.signal, run.stderr);
+        self.refused += u32::from(run.code != Some(0));
         Shim::take_off(&mut world.scenario);
         let next = world.scenario.run_without_reading_files(&words("3"));
         wrong.extend(world.wrong_after_next(&next));

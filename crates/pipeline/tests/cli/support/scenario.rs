@@ -23,7 +23,7 @@ pub struct Scenario {
     arguments: Vec<String>,
     environment: BTreeMap<String, String>,
     input: Option<String>,
-    under: Vec<String>,
+    pub(super) under: Vec<String>,
 }
 
 impl Scenario {
@@ -132,13 +132,8 @@ impl Scenario {
 
     /// Started by another command, such as one that takes rights away.
     pub fn under<I: Into<String>>(mut self, command: impl IntoIterator<Item = I>) -> Self {
-        self.start_under(command);
-        self
-    }
-
-    /// The same from the next run on.
-    pub fn start_under<I: Into<String>>(&mut self, command: impl IntoIterator<Item = I>) {
         self.under = command.into_iter().map(Into::into).collect();
+        self
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

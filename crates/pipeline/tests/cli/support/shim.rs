@@ -93,12 +93,12 @@ impl Shim {
             format!("FAULTS_ERROR={}", fault.error.number()),
             format!("FAULTS_STATE={}", text(&self.state())),
         ];
-        scenario.start_under(words.into_iter().chain(BOUNDED.map(str::to_owned)));
+        scenario.under = words.into_iter().chain(BOUNDED.map(str::to_owned)).collect();
     }
 
     /// Lets them go on without it.
     pub fn take_off(scenario: &mut Scenario) {
-        scenario.start_under(BOUNDED);
+        scenario.under = BOUNDED.map(str::to_owned).into();
     }
 
     /// How many calls of the kind there were, and what the first was made on that failed.
