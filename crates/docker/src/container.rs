@@ -1,5 +1,6 @@
 //! A container that is never started: the way to read an image's files through the engine.
 
+use std::collections::HashMap;
 use std::io;
 
 use bollard::models::ContainerCreateBody;
@@ -15,7 +16,7 @@ use tracing::warn;
 use crate::asked::found;
 use crate::engine::Engine;
 use crate::retry::tried;
-use crate::{Error, Result};
+use crate::{Error, Result, stranded};
 
 /// Bytes of a tar as the engine sends it.
 pub(crate) type TarStream = BoxStream<'static, Result<Bytes, bollard::errors::Error>>;
@@ -53,7 +54,9 @@ impl NeverStarted {
     /// Makes one of the image `image`. The caller removes it.
     pub(crate) async fn create(engine: &Engine, image: &str) -> Result<Self> {
         // Never started, so the command does not matter; without one the engine refuses images that have none.
+        let labels = HashMap::from([(stranded::OWNER.to_owned(), stranded::this_process())]);
         let body = ContainerCreateBody {
+            labels: Some(labels),
             image: Some(image.to_owned()),
             entrypoint: Some(vec!["hotfix-never-started".to_owned()]),
             network_disabled: Some(true),

@@ -40,6 +40,7 @@ pub mod repository;
 pub mod retry;
 pub mod rewrite;
 mod ssh;
+pub mod stranded;
 mod tags;
 pub mod temporary;
 mod tls;

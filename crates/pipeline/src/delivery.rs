@@ -12,7 +12,7 @@ use hotfix_docker::image::{BuiltImage, Image};
 use hotfix_docker::layer::Layer;
 use hotfix_docker::oci_layout::{self, DigestOfBlob, LayoutGuard};
 use hotfix_docker::reference::ImageRef;
-use hotfix_docker::{fetch, load};
+use hotfix_docker::{fetch, load, stranded};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -45,7 +45,11 @@ impl Destination {
     /// Where no engine answers.
     pub async fn connect(plan: &Plan) -> Result<Self, Problem> {
         match &plan.output {
-            Output::Docker => Engine::connect().await.map(Self::Engine).map_err(engine_problem),
+            Output::Docker => {
+                let engine = Engine::connect().await.map_err(engine_problem)?;
+                stranded::remove(&engine).await;
+                Ok(Self::Engine(engine))
+            }
             Output::Layout(folder) => Ok(Self::Layout(folder.clone())),
         }
     }

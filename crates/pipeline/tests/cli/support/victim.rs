@@ -184,7 +184,8 @@ impl Victim {
                 // The old one has lost its name to the new one, as always in an engine.
                 let shown = || images.iter().map(|id| docker(&["image", "inspect", id])).collect::<Vec<_>>().join("\n");
                 assert!(images.len() <= 2, "{what}: {}", shown());
-                let containers = docker(&["ps", "--all", "--quiet", "--filter", &format!("label={of_base}")]);
+                // Those in which the base was looked into.
+                let containers = docker(&["ps", "--all", "--quiet", "--filter", &format!("ancestor={}", base.name)]);
                 assert_eq!(containers, "", "{what}");
             }
         }
