@@ -12,14 +12,16 @@ use crate::support::layout::Layout;
 use crate::support::wiretap::Wiretap;
 use crate::support::{Scenario, engine};
 
-/// In no other test: others run beside this one, with passwords of their own in their environment.
+/// One for each test: others run beside it, with passwords of their own in their environment.
 const PASSWORD: &str = "w~a/t+c h?é'\"$%\\ed-8412";
+const OF_ENGINE: &str = "e~n/g+i n?é'\"$%\\es-8413";
+const OF_TOKENS: &str = "t~o/k+e n?é'\"$%\\ns-8414";
 
 /// The password as different writers write it.
-fn forms() -> Vec<Vec<u8>> {
-    let json = serde_json::to_string(PASSWORD).expect("a string");
-    let quoted = PASSWORD.replace('\'', "'\\''");
-    let percent: String = PASSWORD
+fn forms(password: &str) -> Vec<Vec<u8>> {
+    let json = serde_json::to_string(password).expect("a string");
+    let quoted = password.replace('\'', "'\\''");
+    let percent: String = password
         .bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
@@ -28,9 +30,9 @@ fn forms() -> Vec<Vec<u8>> {
         .collect();
     let base64 = base64::engine::general_purpose::STANDARD;
     // As the second half of `user:password`, at each of the three places that it can have there.
-    let inner = (0..3).map(|skip| base64.encode(&PASSWORD.as_bytes()[skip..PASSWORD.len() - 3]));
+    let inner = (0..3).map(|skip| base64.encode(&password.as_bytes()[skip..password.len() - 3]));
     let inner = inner.map(|text| text[..text.len() - 4].to_owned());
-    let plain = [PASSWORD.to_owned(), json.trim_matches('"').to_owned(), quoted, percent];
+    let plain = [password.to_owned(), json.trim_matches('"').to_owned(), quoted, percent];
     plain.into_iter().chain(inner).map(String::into_bytes).collect()
 }
 
@@ -63,7 +65,7 @@ fn the_password_is_seen_by_nobody_but_the_update_tool() {
         engine::skip_even_in_ci("there is no /proc");
         return;
     }
-    let forms = forms();
+    let forms = forms(PASSWORD);
     let scenario = Scenario::new().without_engine().with_tool(|tool| {
         tool.loud = true;
         tool.slow_ms = 50;
@@ -107,11 +109,11 @@ fn the_engine_is_never_told() {
     if !engine::is_there() {
         return;
     }
-    let forms = forms();
+    let forms = forms(OF_ENGINE);
     let base = engine::Base::new("watched");
     let wiretap = Wiretap::start();
     let scenario = Scenario::new().with_tool(|tool| tool.loud = true).env("DOCKER_HOST", &wiretap.endpoint());
-    fs::write(scenario.path("password"), PASSWORD).expect("written");
+    fs::write(scenario.path("password"), OF_ENGINE).expect("written");
     fs::create_dir(scenario.path("own")).expect("made");
     let recipe = format!("FROM {}\nCOPY wso2am-4.1.0 /home/wso2am-4.1.0\n", base.name);
     fs::write(scenario.path("own/Dockerfile"), recipe).expect("written");
@@ -147,9 +149,9 @@ echo "using $t as $UPDATE_TOOL_USERNAME with $UPDATE_TOOL_PASSWORD" | tee $home/
 echo "{ \"n\": \"$n\", \"service\": { \"access-token\": \"$t\", \"refresh-token\": \"${t}r\" } }" > $home/updates/config.json
 mkdir -p "$HOME/.wso2-updates"; cp $home/updates/config.json "$HOME/.wso2-updates/"; sleep 0.2
 [ $1 = current-state ] || echo x > $home/$n.txt"#;
-    let secrets = [&forms()[..], &[b"live-token-5f2c9a71".to_vec()]].concat();
+    let secrets = [&forms(OF_TOKENS)[..], &[b"live-token-5f2c9a71".to_vec()]].concat();
     let scenario = Scenario::new().with_script(script).without_engine();
-    fs::write(scenario.path("password"), PASSWORD).expect("written");
+    fs::write(scenario.path("password"), OF_TOKENS).expect("written");
     fs::set_permissions(scenario.path("password"), fs::Permissions::from_mode(0o600)).expect("mine");
     let words = ["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes", "-vv", "--username", "somebody@example.org"];
     let more = ["--password-file", "password", "--base-image", "scratch", "--output", "oci:image"];
