@@ -11,7 +11,7 @@ use tracing::info;
 use crate::auth::Credentials;
 use crate::base::{BaseImage, Platform, Source};
 use crate::hashing::{HashingWriter, is_digest};
-use crate::oci_layout::{self, Descriptor, INDEX_TYPE, Index, Manifest, blob_path};
+use crate::oci_layout::{self, Descriptor, INDEX_TYPE, Index, LARGEST_DOCUMENT, Manifest, blob_path};
 use crate::reference::ImageRef;
 use crate::repository::{DOCKER_INDEX_TYPE, RawManifest, Repository};
 use crate::retry::tried;
@@ -20,8 +20,6 @@ use crate::{Error, Result};
 
 /// Blobs that are on their way at one time.
 const AT_ONCE: usize = 3;
-/// Configurations are some kilobytes.
-const LARGEST_CONFIGURATION: u64 = 16 << 20;
 
 /// Fetches the image `reference` for `platform` (for Linux on this machine's processor where none is given) into an OCI
 /// layout in the folder `into`, which is made. Every blob is checked against its digest.
@@ -50,6 +48,7 @@ async fn fetch_all(
 ) -> Result<BaseImage> {
     let repository = Repository::open(reference, credentials, Access::Pull, &[]).await?;
     let resolved = resolve(&repository, platform).await?;
+    check_configuration(&repository, &resolved.manifest)?;
     let blobs = into.join("blobs/sha256");
     std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))?;
     let manifest = resolved.descriptor();
@@ -189,10 +188,21 @@ pub fn temporary_folder() -> std::path::PathBuf {
 /// # Errors
 /// As [`fetch`].
 pub(crate) async fn configuration(repository: &Repository, manifest: &Manifest) -> Result<Value> {
-    let wrong = |reason: String| unexpected(repository.reference(), "give the image's configuration", reason);
-    if manifest.config.size > LARGEST_CONFIGURATION {
-        return Err(wrong(format!("it has {} bytes, so it is none", manifest.config.size)));
+    check_configuration(repository, manifest)?;
+    let bytes = repository.small_blob(&manifest.config.digest, LARGEST_DOCUMENT).await?;
+    serde_json::from_slice(&bytes).map_err(|error| wrong_configuration(repository, error.to_string()))
+}
+
+/// Refuses what cannot be a configuration before it is fetched.
+fn check_configuration(repository: &Repository, manifest: &Manifest) -> Result<()> {
+    match manifest.config.size {
+        size if size > LARGEST_DOCUMENT => {
+            Err(wrong_configuration(repository, format!("it has {size} bytes, so it is none")))
+        }
+        _ => Ok(()),
     }
-    let bytes = repository.small_blob(&manifest.config.digest, LARGEST_CONFIGURATION).await?;
-    serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))
+}
+
+fn wrong_configuration(repository: &Repository, reason: String) -> Error {
+    unexpected(repository.reference(), "give the image's configuration", reason)
 }

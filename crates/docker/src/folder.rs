@@ -7,6 +7,7 @@ use tar::EntryType;
 
 use crate::base::{BaseImage, Source};
 use crate::container::{NeverStarted, blocking_reader};
+use crate::entries::each_entry;
 use crate::layer::Metadata;
 use crate::look::{Meaning, is_below, meaning_of, metadata_of};
 use crate::{Error, Result};
@@ -89,8 +90,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
 
 /// Only in a layer does a whiteout mean anything; in an image such a name is a file like others.
 fn read_layer(tar: impl Read, folder: &str, is_layer: bool, receiver: &mut dyn Receive) -> io::Result<()> {
-    for entry in tar::Archive::new(tar).entries()? {
-        let mut entry = entry?;
+    each_entry(tar, |entry| {
         let raw = entry.path_bytes().into_owned();
         let meaning = match meaning_of(&raw) {
             meaning if is_layer => meaning,
@@ -98,16 +98,14 @@ fn read_layer(tar: impl Read, folder: &str, is_layer: bool, receiver: &mut dyn R
         };
         match meaning {
             Meaning::Present(path) => {
-                if let Some(inner) = within(&path, folder) {
-                    let metadata = metadata_of(entry.header())?;
-                    give(&mut entry, inner, folder, metadata, receiver)?;
-                }
+                let Some(inner) = within(&path, folder) else { return Ok(()) };
+                let metadata = metadata_of(entry.header())?;
+                give(entry, inner, folder, metadata, receiver)
             }
-            Meaning::Removed(path) => remove(&path, folder, false, receiver)?,
-            Meaning::Emptied(path) => remove(&path, folder, true, receiver)?,
+            Meaning::Removed(path) => remove(&path, folder, false, receiver),
+            Meaning::Emptied(path) => remove(&path, folder, true, receiver),
         }
-    }
-    Ok(())
+    })
 }
 
 fn plain(raw: &[u8]) -> String {

@@ -5,12 +5,16 @@ use std::io;
 
 use sha2::{Digest, Sha256};
 
+use crate::entries::{Memory, each_entry};
 use crate::fetch::{fetch_blob, temporary_folder};
 use crate::look::{HashOnly, Meaning, meaning_of};
 use crate::oci_layout::{Descriptor, LayoutImage};
 use crate::repository::Repository;
 use crate::temporary::TemporaryFolder;
 use crate::{Error, Result};
+
+/// For the paths of a layer and the targets of its links; a product has some megabytes of them.
+const LISTING_MEMORY: usize = 256 << 20;
 
 /// What a layer does to a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,30 +56,33 @@ impl Repository {
 
 fn list(layer: impl io::Read) -> io::Result<BTreeMap<String, Listed>> {
     let mut found = BTreeMap::new();
-    for entry in tar::Archive::new(layer).entries()? {
-        let mut entry = entry?;
-        let path = match meaning_of(&entry.path_bytes()) {
-            Meaning::Present(path) => path,
-            Meaning::Removed(path) => {
-                found.insert(path, Listed::Removed);
-                continue;
-            }
+    let mut memory = Memory::of(LISTING_MEMORY);
+    each_entry(layer, |entry| {
+        let (path, listed) = match meaning_of(&entry.path_bytes()) {
+            Meaning::Present(path) => (path, listed(entry)?),
+            Meaning::Removed(path) => (path, Listed::Removed),
             // Everything that was in it, by no name.
-            Meaning::Emptied(_) => continue,
+            Meaning::Emptied(_) => return Ok(()),
         };
-        let listed = match entry.header().entry_type() {
-            kind if kind.is_dir() => Listed::Directory,
-            kind if kind.is_file() => {
-                let mut hash = Sha256::new();
-                io::copy(&mut entry, &mut HashOnly(&mut hash))?;
-                Listed::File(hex::encode(hash.finalize()))
-            }
-            kind if kind.is_symlink() => {
-                Listed::Symlink(String::from_utf8_lossy(&entry.link_name_bytes().unwrap_or_default()).into_owned())
-            }
-            _ => Listed::Other,
-        };
+        let target = if let Listed::Symlink(target) = &listed { target.len() } else { 0 };
+        memory.take(path.len() + target)?;
         found.insert(path, listed);
-    }
+        Ok(())
+    })?;
     Ok(found)
+}
+
+fn listed(entry: &mut tar::Entry<'_, impl io::Read>) -> io::Result<Listed> {
+    Ok(match entry.header().entry_type() {
+        kind if kind.is_dir() => Listed::Directory,
+        kind if kind.is_file() => {
+            let mut hash = Sha256::new();
+            io::copy(entry, &mut HashOnly(&mut hash))?;
+            Listed::File(hex::encode(hash.finalize()))
+        }
+        kind if kind.is_symlink() => {
+            Listed::Symlink(String::from_utf8_lossy(&entry.link_name_bytes().unwrap_or_default()).into_owned())
+        }
+        _ => Listed::Other,
+    })
 }

@@ -19,6 +19,7 @@ pub mod copy;
 mod credential_helper;
 mod endpoint;
 pub mod engine;
+mod entries;
 pub mod error;
 pub mod fetch;
 pub mod folder;

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::base::{BaseImage, Source};
 use crate::container::NeverStarted;
 use crate::engine::Engine;
+use crate::entries::{Memory, each_entry};
 use crate::layer::{Metadata, WHITEOUT_PREFIX};
 use crate::retry::tried;
 use crate::{Error, Result};
@@ -19,6 +20,8 @@ use crate::{Error, Result};
 const HEADER_BYTES: usize = 64 * 1024;
 /// Files up to this size are kept whole.
 const SMALL: u64 = 1 << 20;
+/// For everything that is found in a layer: what is looked for is some folders and small files.
+const FOUND_MEMORY: usize = 64 << 20;
 const OPAQUE: &str = ".wh..wh..opq";
 
 /// What is at a path of an image.
@@ -266,8 +269,8 @@ pub(crate) fn meaning_of(raw: &[u8]) -> Meaning {
 
 /// Lays one layer over what was found in those below.
 fn scan_layer(layer: impl Read, wanted: impl Fn(&str) -> bool, found: &mut FoundPaths) -> io::Result<()> {
-    for entry in tar::Archive::new(layer).entries()? {
-        let mut entry = entry?;
+    let mut memory = Memory::of(FOUND_MEMORY);
+    each_entry(layer, |entry| {
         match meaning_of(&entry.path_bytes()) {
             Meaning::Emptied(folder) => found.retain(|known, _| !is_below(known, &folder)),
             Meaning::Removed(path) => found.retain(|known, _| *known != path && !is_below(known, &path)),
@@ -276,12 +279,14 @@ fn scan_layer(layer: impl Read, wanted: impl Fn(&str) -> bool, found: &mut Found
                     found.retain(|known, _| !is_below(known, &path));
                 }
                 if wanted(&path) {
-                    found.insert(path, found_in(&mut entry)?);
+                    let here = found_in(entry)?;
+                    memory.take(path.len() + here.content().map_or(0, <[u8]>::len))?;
+                    found.insert(path, here);
                 }
             }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Whether `path` is in `folder`, at whatever depth.

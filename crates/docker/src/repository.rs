@@ -13,7 +13,7 @@ use tracing::debug;
 
 use crate::auth::Credentials;
 use crate::hashing::digest_of;
-use crate::oci_layout::MANIFEST_TYPE;
+use crate::oci_layout::{LARGEST_DOCUMENT, MANIFEST_TYPE};
 use crate::reference::ImageRef;
 use crate::retry::{is_of_the_moment, tried, tried_also_on};
 use crate::token::Authorization;
@@ -29,8 +29,6 @@ pub(crate) const ACCEPTED: &str = "application/vnd.oci.image.manifest.v1+json, \
      application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.index.v1+json, \
      application/vnd.docker.distribution.manifest.list.v2+json";
 pub(crate) const DIGEST: &str = "docker-content-digest";
-/// Registries refuse larger ones; ours are a few kilobytes.
-const LARGEST_MANIFEST: u64 = 4 << 20;
 
 /// Silence of this length, while a blob is sent or the registry files it, is a dead connection.
 const SILENCE_LIMIT: Duration = Duration::from_secs(5 * 60);
@@ -135,7 +133,7 @@ impl Repository {
         let media_type = text(answer.headers(), CONTENT_TYPE.as_str());
         let named = Some(text(answer.headers(), DIGEST)).filter(|digest| digest.starts_with("sha256:"));
         let named = if name.starts_with("sha256:") { Some(name.to_owned()) } else { named };
-        let bytes = content(answer, LARGEST_MANIFEST).await.map_err(|error| self.lost(error))?;
+        let bytes = content(answer, LARGEST_DOCUMENT).await.map_err(|error| self.lost(error))?;
         let too_large = || unexpected(&self.reference, &action, "it is larger than 4 MiB, so it is none");
         let bytes = bytes.ok_or_else(too_large)?;
         let digest = digest_of(&bytes);

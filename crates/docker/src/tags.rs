@@ -11,11 +11,18 @@ use crate::transport::{content, unexpected};
 
 /// No more pages than this are read: a registry that repeats itself is no reason to hang.
 const MOST_PAGES: usize = 10_000;
-/// A page is some kilobytes; of a larger one nothing is read.
-const LARGEST_PAGE: u64 = 16 << 20;
+/// All pages together, in bytes: a tag has 128 at most, so these are hundreds of thousands of tags.
+const LARGEST_LIST: u64 = 16 << 20;
+
+struct Page {
+    tags: Tags,
+    /// Where there are more.
+    next: Option<Url>,
+    bytes: u64,
+}
 
 #[derive(Deserialize)]
-struct Page {
+struct Tags {
     /// Null where there are none.
     #[serde(default)]
     tags: Option<Vec<String>>,
@@ -55,13 +62,14 @@ impl Repository {
     pub async fn tags(&self) -> Result<Option<Vec<String>>> {
         let action = format!("list the tags of {}", self.reference().repository());
         let mut url = self.at("tags/list");
-        let mut tags = Vec::new();
+        let (mut tags, mut left) = (Vec::new(), LARGEST_LIST);
         for _ in 0..MOST_PAGES {
-            let Some((page, next)) = tried(async || self.page_of_tags(&url, &action).await).await? else {
+            let Some(page) = tried(async || self.page_of_tags(&url, &action, left).await).await? else {
                 return Ok(None);
             };
-            tags.extend(page.tags.unwrap_or_default());
-            match next {
+            tags.extend(page.tags.tags.unwrap_or_default());
+            left = left.saturating_sub(page.bytes);
+            match page.next {
                 // Our credentials are for this registry.
                 Some(next) if next.origin() == url.origin() && next != url => url = next,
                 _ => return Ok(Some(tags)),
@@ -71,7 +79,7 @@ impl Repository {
     }
 
     /// Tags, and where there are more.
-    async fn page_of_tags(&self, url: &Url, action: &str) -> Result<Option<(Page, Option<Url>)>> {
+    async fn page_of_tags(&self, url: &Url, action: &str, most: u64) -> Result<Option<Page>> {
         let answer = self.send(self.http.get(url.clone())).await?;
         match answer.status() {
             StatusCode::OK => {}
@@ -80,9 +88,11 @@ impl Repository {
         }
         let next = next_page(&text(answer.headers(), LINK.as_str()));
         let next = next.and_then(|next| answer.url().join(&next).ok());
-        let bytes = content(answer, LARGEST_PAGE).await.map_err(|error| self.lost(error))?.unwrap_or_default();
-        let page = serde_json::from_slice(&bytes);
-        page.map(|page| Some((page, next))).map_err(|error| unexpected(self.reference(), action, error.to_string()))
+        let wrong = |reason: String| unexpected(self.reference(), action, reason);
+        let bytes = content(answer, most).await.map_err(|error| self.lost(error))?;
+        let bytes = bytes.ok_or_else(|| wrong(format!("they have more than {} MiB", LARGEST_LIST >> 20)))?;
+        let tags = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+        Ok(Some(Page { tags, next, bytes: bytes.len() as u64 }))
     }
 }
 

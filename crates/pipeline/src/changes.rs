@@ -268,7 +268,7 @@ fn scan(home: &ProductHome) -> Result<Tree, Problem> {
 }
 
 fn read_config(home: &ProductHome, private: &Private) -> Result<Option<Vec<u8>>, Problem> {
-    match home.read(CONFIG_JSON) {
+    match home.records() {
         Ok(config) => scrub(&config, private).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Problem::new(

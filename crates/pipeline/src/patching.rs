@@ -17,7 +17,7 @@ use crate::pack::{CONFIG_JSON, LOGS};
 use crate::plan::Plan;
 use crate::provision::{Provisioned, provide};
 use crate::recorder::Recorder;
-use crate::scrub::{Private, scrub};
+use crate::scrub::{Private, read_records, scrub};
 use crate::step::{Failure, Problem, Step};
 use crate::update_tool::{Account, ToolPlace, UpdateTool};
 use crate::workspace::Workspace;
@@ -106,18 +106,20 @@ impl<'a> Work<'a> {
         // Never an overlay, see `must_be_whole`.
         let home = self.product.home.path();
         let config = home.join(CONFIG_JSON);
-        let cleaned = fs::read(&config).ok().map(|bytes| scrub(&bytes, &self.private));
-        match cleaned {
-            Some(Ok(clean)) => fs::write(&config, clean)?,
-            Some(Err(_)) => fs::remove_file(&config)?,
-            None => {}
+        match read_records(&config) {
+            Ok(records) => match scrub(&records, &self.private) {
+                Ok(clean) => fs::write(&config, clean)?,
+                Err(_) => fs::remove_file(&config)?,
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) => fs::remove_file(&config)?,
         }
         remove_folder(&home.join(LOGS))
     }
 
     /// The tool knows the level of a pack whatever its file is called.
     fn check_level(&self) -> Result<(), Problem> {
-        let config = self.product.home.read(CONFIG_JSON).unwrap_or_default();
+        let config = self.product.home.records().unwrap_or_default();
         let config: serde_json::Value = serde_json::from_slice(&config).unwrap_or_default();
         let level = config["update-level"].as_str().and_then(|level| level.parse::<u32>().ok());
         let expected = self.plan.product.update_level;

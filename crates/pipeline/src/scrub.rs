@@ -4,6 +4,10 @@
 //! documented shape, so beyond the documented fields every text that holds the user's name, the password, a token or a path
 //! of this run is blanked.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
 use serde_json::{Map, Value};
 
 use crate::said_once;
@@ -18,6 +22,23 @@ const PERSONAL: [&str; 2] = ["username", "backup-dir"];
 const STRUCTURE: [&str; 6] = ["hotfixes", "product", "service", "services", "backup", "backup-size"];
 /// Shorter texts stand in other words: they are blanked only where they are the whole value.
 const SHORTEST_PART: usize = 6;
+
+/// Of `config.json`, in bytes: those seen have some kilobytes, and they are in memory as a whole.
+pub const LARGEST_RECORDS: u64 = 16 << 20;
+
+/// The content of the `config.json` at `path`.
+///
+/// # Errors
+/// Where it cannot be read; [`io::ErrorKind::FileTooLarge`] for more than [`LARGEST_RECORDS`].
+pub fn read_records(path: &Path) -> io::Result<Vec<u8>> {
+    let mut records = Vec::new();
+    File::open(path)?.take(LARGEST_RECORDS + 1).read_to_end(&mut records)?;
+    if records.len() as u64 > LARGEST_RECORDS {
+        let reason = format!("{} is larger than {} MiB", path.display(), LARGEST_RECORDS >> 20);
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
+    Ok(records)
+}
 
 /// Texts that are known to be private to this run. Debug does not show them.
 #[derive(Clone, Default)]
@@ -237,6 +258,18 @@ mod tests {
         }
         let once = br#"{ "a": { "a": [1, -1, 1.5, "a", null, true] }, "b": {} }"#;
         assert_eq!(scrub(once, &Private::default()).expect("each is there once"), once);
+    }
+
+    #[test]
+    fn records_are_of_some_kilobytes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("config.json");
+        let file = File::create(&path).expect("created");
+        file.set_len(LARGEST_RECORDS).expect("sparse");
+        assert_eq!(read_records(&path).expect("small enough").len() as u64, LARGEST_RECORDS);
+        file.set_len(1 << 40).expect("sparse");
+        let error = read_records(&path).expect_err("a TiB would be in memory");
+        assert!(error.to_string().ends_with("config.json is larger than 16 MiB"), "{error}");
     }
 
     #[test]

@@ -29,13 +29,11 @@ use crate::leaks::{Secrets, found_in};
 use crate::pack::{CONFIG_JSON, LOGS};
 use crate::patching::Work;
 use crate::plan::Plan;
-use crate::scrub::{Private, scrub};
+use crate::scrub::{LARGEST_RECORDS, Private, scrub};
 use crate::step::Problem;
 
 /// What the image is said to be put on.
 pub const BASE_NAME: &str = "create-docker";
-/// The tool's records take a few kilobytes.
-const LONGEST_CONFIG: u64 = 16 << 20;
 
 /// What a run says where the image is to go to a layout.
 pub(crate) fn needs_engine() -> Problem {
@@ -209,7 +207,7 @@ impl Rewrite for Cleaning {
             return self.check(path, content).map(|()| None);
         }
         let mut config = Vec::new();
-        content.take(LONGEST_CONFIG).read_to_end(&mut config)?;
+        content.take(LARGEST_RECORDS).read_to_end(&mut config)?;
         let clean = scrub(&config, &self.private)?;
         self.check(path, clean.as_slice())?;
         Ok((clean != config).then_some(clean))

@@ -40,6 +40,10 @@ const LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar";
 const ZSTD_LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+zstd";
 const GZIP_LAYER_TYPE: &str = "application/vnd.oci.image.layer.v1.tar+gzip";
 
+/// Of a manifest, an index or a configuration, in bytes: registries refuse larger ones, real ones have some kilobytes, and each is in
+/// memory as a whole.
+pub(crate) const LARGEST_DOCUMENT: u64 = 4 << 20;
+
 /// A pointer to a blob.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Descriptor {

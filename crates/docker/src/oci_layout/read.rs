@@ -1,13 +1,14 @@
 //! Images out of a layout.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Descriptor, INDEX, INDEX_TYPE, Index, LAYOUT_FILE, LayoutImage, Manifest, blob_path};
+use super::{Descriptor, INDEX, INDEX_TYPE, Index, LARGEST_DOCUMENT, LAYOUT_FILE, LayoutImage, Manifest, blob_path};
 use crate::base::{BaseImage, Platform, Source};
 use crate::hashing::digest_of;
 use crate::{Error, Result};
@@ -100,7 +101,7 @@ pub(super) fn read_index(directory: &Path) -> Result<Index> {
         return Err(damaged(directory, "there is no file oci-layout in it"));
     }
     let path = directory.join(INDEX);
-    let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+    let bytes = read_document(directory, &path)?;
     serde_json::from_slice(&bytes).map_err(|error| damaged(directory, format!("index.json: {error}")))
 }
 
@@ -154,12 +155,24 @@ fn layout_name(directory: &Path) -> String {
 
 fn read_blob<T: DeserializeOwned>(directory: &Path, descriptor: &Descriptor) -> Result<T> {
     let path = blob_path(directory, &descriptor.digest)?;
-    let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+    let bytes = read_document(directory, &path)?;
     if digest_of(&bytes) != descriptor.digest {
         return Err(damaged(directory, format!("the blob {} has other content than its name says", descriptor.digest)));
     }
     serde_json::from_slice(&bytes)
         .map_err(|error| damaged(directory, format!("the blob {}: {error}", descriptor.digest)))
+}
+
+/// The content of a file of the layout that is no layer.
+fn read_document(directory: &Path, path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(Error::io("read", path))?;
+    file.take(LARGEST_DOCUMENT + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > LARGEST_DOCUMENT {
+        let name = path.strip_prefix(directory).unwrap_or(path).display();
+        return Err(damaged(directory, format!("{name} is larger than {} MiB", LARGEST_DOCUMENT >> 20)));
+    }
+    Ok(bytes)
 }
 
 fn damaged(directory: &Path, reason: impl Into<String>) -> Error {

@@ -17,7 +17,7 @@ use crate::{Error, Result};
 
 /// Type of the artifacts.
 const KIND: &str = "application/vnd.hotfix.ledger.v1+jsonl";
-/// A record has some hundred bytes.
+/// Of all records together, in bytes; one has some hundred.
 const LARGEST: u64 = 64 << 20;
 /// Times that all records are put together for readers, before that is left to others.
 const TRIES: usize = 3;
@@ -65,7 +65,7 @@ impl RegistryLedger {
     }
 
     async fn read_all(&self, repository: &Repository) -> Result<All> {
-        let list = match self.records_at(repository, self.tag()).await {
+        let list = match self.records_at(repository, self.tag(), LARGEST).await {
             Err(error @ Error::Registry { .. }) => {
                 warn!(
                     "the list of all records cannot be read, and is made again from them: {}",
@@ -89,31 +89,36 @@ impl RegistryLedger {
                 });
             }
         };
-        let mut records = list.ok().flatten().unwrap_or_default();
+        let mut records = list.ok().flatten().unwrap_or_default().records;
         let together: BTreeSet<Uuid> = records.iter().map(|record| record.id).collect();
         let prefix = format!("{}-", self.tag());
         let is_new = |tag: &&String| {
             let id = tag.strip_prefix(&prefix).and_then(|id| Uuid::try_parse(id).ok());
             id.is_some_and(|id| !together.contains(&id))
         };
+        let mut left = LARGEST;
         for tag in tags.iter().filter(is_new) {
-            records.extend(self.records_at(repository, tag).await?.unwrap_or_default());
+            let Some(new) = self.records_at(repository, tag, left).await? else { continue };
+            left = left.saturating_sub(new.bytes);
+            records.extend(new.records);
         }
         Ok(All { records, together })
     }
 
-    async fn records_at(&self, repository: &Repository, tag: &str) -> Result<Option<Vec<Record>>> {
+    /// The records under a tag, of `most` bytes.
+    async fn records_at(&self, repository: &Repository, tag: &str, most: u64) -> Result<Option<Found>> {
         let failed = || Error::registry(format!("read the ledger {}:{tag}", self.reference.name()));
         let Some(manifest) = repository.manifest(tag).await.map_err(failed())? else { return Ok(None) };
         let shown = format!("{}:{tag}", self.reference.name());
-        let Some(content) = repository.artifact(&manifest, KIND, LARGEST).await.map_err(failed())? else {
+        let Some(content) = repository.artifact(&manifest, KIND, most).await.map_err(failed())? else {
             return Err(Error::Input {
                 message: format!("{shown} is no ledger, but something else"),
                 hint: "take that tag away, and the list is made again from the records, which have tags of their own"
                     .to_owned(),
             });
         };
-        from_lines(&shown, &String::from_utf8_lossy(&content)).map(Some)
+        let records = from_lines(&shown, &String::from_utf8_lossy(&content))?;
+        Ok(Some(Found { records, bytes: content.len() as u64 }))
     }
 
     async fn put<'a>(
@@ -139,6 +144,13 @@ impl RegistryLedger {
     fn tag_of(&self, record: Uuid) -> String {
         format!("{}-{record}", self.tag())
     }
+}
+
+/// What is under one tag.
+#[derive(Default)]
+struct Found {
+    records: Vec<Record>,
+    bytes: u64,
 }
 
 /// What was read.

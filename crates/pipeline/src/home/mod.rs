@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 use tokio::process::Command;
 
 use crate::checksums::{Sha256Digest, digest_of_file};
+use crate::pack::CONFIG_JSON;
+use crate::scrub::read_records;
 use crate::tree::{self, Tree};
 
 pub(crate) use copy::{Means, copy_bytes, copy_tree};
@@ -80,12 +82,12 @@ impl ProductHome {
         self.locate(path).is_ok_and(|path| path.symlink_metadata().is_ok())
     }
 
-    /// The content of the file at `path`.
+    /// The update tool's records, `config.json`.
     ///
     /// # Errors
-    /// `NotFound` where there is none; where it cannot be read.
-    pub fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        fs::read(self.locate(path)?)
+    /// `NotFound` where there are none; as [`read_records`].
+    pub fn records(&self) -> io::Result<Vec<u8>> {
+        read_records(&self.locate(CONFIG_JSON)?)
     }
 
     /// SHA-256 of the file at `path`.

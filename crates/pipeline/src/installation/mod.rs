@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::pack::{CONFIG_JSON, PRODUCT_TXT, Records, printable, split_product};
+use crate::scrub::read_records;
 use crate::step::{Kind, Problem};
 
 pub use server::{PID_FILE, Server};
@@ -97,7 +98,7 @@ impl Installation {
         let path = self.home.join(CONFIG_JSON);
         let hint = "restore it from a backup, or ask the vendor: the update tool needs it too";
         let unreadable = || Problem::new(format!("{} cannot be read", path.display()), hint);
-        let config = match fs::read(&path) {
+        let config = match read_records(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Standing { update_level: None, hotfixes: 0 });
             }

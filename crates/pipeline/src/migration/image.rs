@@ -17,7 +17,7 @@ use crate::host::UPDATE_TOOLS;
 use crate::installation::{Installation, PID_FILE};
 use crate::leaks::Secrets;
 use crate::pack::{CONFIG_JSON, LOGS, PRODUCT_TXT, leads_out, printable, safe_name};
-use crate::scrub::{Private, scrub, tokens_in};
+use crate::scrub::{Private, read_records, scrub, tokens_in};
 use crate::step::Problem;
 use crate::tree::{BIN, Kind, Node, Tree, scan_all};
 use crate::update_tool::SETUP_SCRIPT;
@@ -111,7 +111,7 @@ fn each(
     mut take: impl FnMut(&str, &Node) -> Result<(), Problem>,
 ) -> Result<(), Problem> {
     let home = &installation.home;
-    let tokens = tokens_in(&fs::read(home.join(CONFIG_JSON)).unwrap_or_default());
+    let tokens = tokens_in(&read_records(&home.join(CONFIG_JSON)).unwrap_or_default());
     let secrets = Secrets::new(credentials, &tokens);
     let tree = scan_all(home).map_err(|error| {
         let what = format!("{} cannot be in an image", home.display());
@@ -204,7 +204,8 @@ fn add(
         Kind::Directory => zip.add_directory(name, options)?,
         Kind::Symlink(target) => zip.add_symlink(name, target, options)?,
         Kind::File if inner == CONFIG_JSON => {
-            let clean = scrub(&fs::read(&path)?, private).map_err(|problem| io::Error::other(problem.to_string()))?;
+            let clean =
+                scrub(&read_records(&path)?, private).map_err(|problem| io::Error::other(problem.to_string()))?;
             zip.start_file(name, options)?;
             io::copy(&mut clean.as_slice(), zip)?;
         }

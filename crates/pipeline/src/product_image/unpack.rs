@@ -16,6 +16,7 @@ use crate::pack::{
     CONFIG_JSON, LOGS, Node, NodeKind, ancestors, leads_out, printable, safe_name, settle_folders, settle_path,
 };
 use crate::pristine::Pristine;
+use crate::scrub::read_records;
 use crate::step::Problem;
 
 impl ProductImage {
@@ -201,7 +202,7 @@ impl Unpack {
         }
         settle_folders(&self.home, &self.nodes)?;
         let config = match self.nodes.contains_key(CONFIG_JSON) {
-            true => Some(fs::read(self.home.join(CONFIG_JSON))?),
+            true => Some(read_records(&self.home.join(CONFIG_JSON))?),
             false => None,
         };
         Ok(Pristine::of_image(self.nodes, self.digests, config))

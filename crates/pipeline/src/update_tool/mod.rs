@@ -22,7 +22,6 @@ use crate::credentials::{Credentials, PASSWORD_VARIABLE, USERNAME_VARIABLE};
 use crate::home::{ProductHome, set_run_bit};
 use crate::hotfix::Hotfix;
 use crate::inputs::hint_of_full_disk;
-use crate::pack::CONFIG_JSON;
 use crate::process::{self, Finished};
 use crate::redact::Redactor;
 use crate::request::ToolCredentials;
@@ -335,7 +334,7 @@ impl<'a> UpdateTool<'a> {
 
     /// Tokens are fresh after each run, and it may show those from before as well.
     fn note_tokens(&self) {
-        let config = self.home.read(CONFIG_JSON).unwrap_or_default();
+        let config = self.home.records().unwrap_or_default();
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).extend(tokens_in(&config));
     }
 

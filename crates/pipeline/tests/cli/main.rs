@@ -55,6 +55,7 @@ mod podman;
 mod push;
 mod registries;
 mod registry_credentials;
+mod registry_endless;
 mod registry_faults;
 mod registry_fetch;
 mod registry_pull_faults;

@@ -1,10 +1,6 @@
 //! Base images by reference with no engine anywhere near: fetched from a registry, checked, and put into the layout.
 
-use std::collections::BTreeMap;
-use std::io::Write;
-
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::json;
 
 use crate::layout::build;
 use crate::registries::to_registry;
@@ -12,9 +8,7 @@ use crate::support::Scenario;
 use crate::support::http::{Answer, Server};
 use crate::support::layout::Layout;
 use crate::support::registry::Registry;
-
-const OCI: &str = "application/vnd.oci.image";
-const DOCKER: &str = "application/vnd.docker";
+use crate::support::shelf::{DOCKER, OCI, Shelf, digest};
 
 #[test]
 fn a_base_image_of_a_registry_needs_no_engine() {
@@ -38,101 +32,6 @@ fn a_base_image_of_a_registry_needs_no_engine() {
     assert_eq!((registry.blobs_mounted("team/wso2am"), registry.blobs_sent("team/wso2am")), (2, 3));
     let elsewhere = Scenario::new().without_engine().args(["--base-image", &base, "--platform", "linux/s390x"]);
     elsewhere.apply().fails(8, "build-image").says("is for linux/").says("and linux/s390x is wanted");
-}
-
-/// What a registry has, made by hand.
-#[derive(Default, Clone)]
-struct Shelf {
-    /// Manifests by tag and digest, with their types.
-    manifests: BTreeMap<String, (String, Vec<u8>)>,
-    blobs: BTreeMap<String, Vec<u8>>,
-}
-
-fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
-}
-
-/// A layer with one file, as it is and as it is stored.
-fn layer(file: &str, compression: &str) -> (Vec<u8>, Vec<u8>) {
-    let mut tar = tar::Builder::new(Vec::new());
-    let mut header = tar::Header::new_gnu();
-    header.set_size(4);
-    header.set_mode(0o644);
-    header.set_uid(0);
-    header.set_gid(0);
-    header.set_mtime(1);
-    header.set_cksum();
-    tar.append_data(&mut header, file, &b"text"[..]).expect("in memory");
-    let tar = tar.into_inner().expect("in memory");
-    let stored = match compression {
-        "gzip" => {
-            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-            gzip.write_all(&tar).expect("in memory");
-            gzip.finish().expect("in memory")
-        }
-        "zstd" => zstd::encode_all(tar.as_slice(), 0).expect("in memory"),
-        _ => tar.clone(),
-    };
-    (tar, stored)
-}
-
-impl Shelf {
-    fn blob(&mut self, media_type: &str, bytes: Vec<u8>) -> Value {
-        let descriptor = json!({ "mediaType": media_type, "digest": digest(&bytes), "size": bytes.len() });
-        self.blobs.insert(digest(&bytes), bytes);
-        descriptor
-    }
-
-    fn manifest(&mut self, tag: &str, media_type: &str, content: &Value) -> Value {
-        let bytes = content.to_string().into_bytes();
-        let named = (media_type.to_owned(), bytes.clone());
-        self.manifests.insert(tag.to_owned(), named.clone());
-        self.manifests.insert(digest(&bytes), named);
-        json!({ "mediaType": media_type, "digest": digest(&bytes), "size": bytes.len() })
-    }
-
-    /// An image of one layer; its name says its processor and its layer's type.
-    fn image(&mut self, architecture: &str, layer_type: &str, compression: &str) -> Value {
-        let (tar, stored) = layer(&format!("etc/{architecture}"), compression);
-        let config = json!({
-            "os": "linux", "architecture": architecture, "config": { "Env": ["A=1"] },
-            "rootfs": { "type": "layers", "diff_ids": [digest(&tar)] },
-        });
-        let (manifest_type, config_type) = match layer_type.starts_with(DOCKER) {
-            true => (format!("{DOCKER}.distribution.manifest.v2+json"), format!("{DOCKER}.container.image.v1+json")),
-            false => (format!("{OCI}.manifest.v1+json"), format!("{OCI}.config.v1+json")),
-        };
-        let config = self.blob(&config_type, config.to_string().into_bytes());
-        let layers = [self.blob(layer_type, stored)];
-        let manifest = json!({ "schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": layers });
-        self.manifest(architecture, &manifest_type, &manifest)
-    }
-
-    fn index(&mut self, tag: &str, media_type: &str, images: &[(&str, Value)]) -> String {
-        let manifests = images.iter().map(|(architecture, image)| {
-            let mut image = image.clone();
-            image["platform"] = json!({ "os": "linux", "architecture": architecture });
-            image
-        });
-        let index = json!({ "schemaVersion": 2, "mediaType": media_type, "manifests": manifests.collect::<Vec<_>>() });
-        self.manifest(tag, media_type, &index)["digest"].as_str().expect("a digest").to_owned()
-    }
-
-    fn serve(&self) -> Server {
-        let shelf = self.clone();
-        Server::start(move |request| {
-            let name = request.address.rsplit('/').next().expect("a path");
-            let found = match request.address.split('/').nth(4) {
-                _ if request.address == "/v2/" => return Answer::new(200),
-                Some("manifests") => shelf.manifests.get(name).cloned(),
-                _ => shelf.blobs.get(name).map(|bytes| ("application/octet-stream".to_owned(), bytes.clone())),
-            };
-            match found {
-                Some((media_type, bytes)) => Answer::new(200).header("content-type", media_type).body(bytes),
-                None => Answer::new(404),
-            }
-        })
-    }
 }
 
 fn with_base(server: &Server, tag: &str) -> Scenario {

@@ -30,11 +30,13 @@ pub struct Answer {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
+    /// What comes after that, again and again, until the client has enough.
+    pub endless: Vec<u8>,
 }
 
 impl Answer {
     pub fn new(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Vec::new() }
+        Self { status, headers: Vec::new(), body: Vec::new(), endless: Vec::new() }
     }
 
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -44,6 +46,12 @@ impl Answer {
 
     pub fn body(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.body = bytes.into();
+        self
+    }
+
+    /// After the body comes this, and has no end.
+    pub fn endless(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.endless = bytes.into();
         self
     }
 }
@@ -184,7 +192,8 @@ impl Exchange {
         self.read_body()?;
         let length = answer.body.len();
         let mut head = format!("HTTP/1.1 {} x\r\nconnection: close\r\n", answer.status);
-        if !answer.headers.iter().any(|(name, _)| *name == "content-length") {
+        let is_said = answer.headers.iter().any(|(name, _)| *name == "content-length");
+        if !is_said && answer.endless.is_empty() {
             answer.headers.push(("content-length", length.to_string()));
         }
         for (name, value) in &answer.headers {
@@ -193,6 +202,9 @@ impl Exchange {
         self.client.write_all(format!("{head}\r\n").as_bytes()).ok()?;
         if self.request.method != "HEAD" {
             self.client.write_all(&answer.body).ok()?;
+            while !answer.endless.is_empty() {
+                self.client.write_all(&answer.endless).ok()?;
+            }
         }
         Some(())
     }

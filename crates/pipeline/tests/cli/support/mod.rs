@@ -15,6 +15,7 @@ pub mod raw_zip;
 pub mod recipe;
 pub mod registry;
 pub mod scenario;
+pub mod shelf;
 pub mod shim;
 pub mod sshd;
 pub mod tcp_engine;

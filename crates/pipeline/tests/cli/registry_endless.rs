@@ -1,0 +1,133 @@
+//! Registries whose answers have no end, or swell: the memory that they cost has one.
+
+use std::io::Write;
+
+use serde_json::json;
+
+use crate::support::Scenario;
+use crate::support::http::{Answer, Request, Server};
+use crate::support::shelf::{OCI, Shelf, digest};
+
+/// What hotfix may take of the address space; most of it is for the threads' stacks, and little of that is used.
+const MEMORY: &str = "--as=1500000000";
+const MIB: usize = 1 << 20;
+
+fn bounded() -> Scenario {
+    Scenario::new().without_engine().under(["prlimit", MEMORY])
+}
+
+fn with_base(server: &Server) -> Scenario {
+    bounded().args(["--base-image", &format!("{}/base/java:amd64", server.host)])
+}
+
+/// A registry with an image, in which `own` comes before what it has.
+fn registry(own: impl Fn(&Request) -> Option<Answer> + Send + Sync + 'static) -> Server {
+    let mut shelf = Shelf::default();
+    shelf.image("amd64", &format!("{OCI}.layer.v1.tar"), "");
+    Server::start(move |request| own(request).unwrap_or_else(|| shelf.answer(request)))
+}
+
+fn endless(beginning: &str) -> Answer {
+    Answer::new(200).header("content-type", "application/json").body(beginning).endless(vec![b' '; MIB])
+}
+
+#[test]
+fn manifests_and_configurations() {
+    let manifest = registry(|request| request.address.contains("/manifests/").then(|| endless("{")));
+    with_base(&manifest).apply().fails(8, "build-image").says("it is larger than 4 MiB, so it is none");
+    let configuration = registry(|request| request.address.contains("/blobs/").then(|| endless("{")));
+    with_base(&configuration).apply().fails(8, "build-image").says("it has more than the ");
+    for server in [manifest, configuration] {
+        let scenario = bounded();
+        let run = scenario.run(&["inspect", &format!("{}/base/java:amd64", server.host)]);
+        assert_eq!(run.code, Some(9), "{}", run.stderr);
+        assert!(run.stderr.contains("could not give the "), "{}", run.stderr);
+    }
+    // What it says of itself is believed at once where it is too much.
+    let large = registry(|request| {
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": format!("{OCI}.manifest.v1+json"), "layers": [],
+            "config": { "mediaType": "x", "digest": digest(b"x"), "size": 5_000_000_000_u64 },
+        });
+        let is_manifest = request.address.contains("/manifests/");
+        is_manifest.then(|| Answer::new(200).header("content-type", "x").body(manifest.to_string()))
+    });
+    with_base(&large).apply().fails(8, "build-image").says("it has 5000000000 bytes, so it is none");
+    assert!(!large.requests().iter().any(|request| request.contains("/blobs/")));
+}
+
+#[test]
+fn greetings_tokens_and_refusals() {
+    let greeting = Server::start(|_| endless("{"));
+    with_base(&greeting).apply().fails(8, "build-image").says("it is larger than 4 MiB");
+    let refusal = registry(|request| {
+        let answer = Answer { status: 403, ..endless("no") };
+        request.address.contains("/manifests/").then_some(answer)
+    });
+    with_base(&refusal).apply().fails(8, "build-image").says("does not allow a pull from base/java");
+    let tokens = Server::start(|_| endless("{\"token\":\""));
+    let realm = format!("Bearer realm=\"http://{}/token\"", tokens.host);
+    let wants_token = Server::start(move |_| Answer::new(401).header("www-authenticate", realm.clone()));
+    with_base(&wants_token).apply().fails(8, "build-image").says("could not get a token from its token server");
+    // 300 kB are taken by HTTP itself for one head.
+    let heads = Server::start(|_| Answer::new(200).header("x", "y".repeat(50 * MIB)));
+    with_base(&heads).apply().fails(8, "build-image").says("does not answer");
+}
+
+#[test]
+fn a_way_that_leads_on_and_on() {
+    let around = Server::start(|request| Answer::new(307).header("location", format!("{}x", request.address)));
+    with_base(&around).apply().fails(8, "build-image").says("too many redirects");
+    assert!(around.requests().len() < 100, "{}", around.requests().len());
+}
+
+/// `tar` compressed, and after it `count` times 16 MiB of `byte`: gzip can be in several pieces, which are all the same here.
+fn swelling(tar: &[u8], byte: u8, count: usize) -> Vec<u8> {
+    let gzip = |bytes: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).expect("in memory");
+        gzip.finish().expect("in memory")
+    };
+    let piece = gzip(&vec![byte; 16 * MIB]);
+    [gzip(tar), piece.repeat(count)].concat()
+}
+
+#[test]
+fn layers_that_swell() {
+    const PIECES: usize = 256;
+    for (kind, place) in [(tar::EntryType::GNULongName, "a long name"), (tar::EntryType::XHeader, "attributes")] {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size((PIECES * 16 * MIB) as u64);
+        header.set_cksum();
+        let mut shelf = Shelf::default();
+        let stored = swelling(header.as_bytes(), b'a', PIECES);
+        shelf.image_of("amd64", &format!("{OCI}.layer.v1.tar+gzip"), digest(b"never looked at"), stored);
+        let scenario = with_base(&shelf.serve());
+        let said = scenario.apply().fails(8, "build-image").stderr.clone();
+        assert!(said.contains("an entry's name and attributes take more than 1 MiB"), "{place}: {said}");
+    }
+}
+
+/// The product is looked for everywhere in such an image, and its records are kept in memory.
+#[test]
+fn more_products_than_can_be_kept_in_mind() {
+    let mut tar = tar::Builder::new(Vec::new());
+    for number in 0..100 {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(MIB as u64);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(1);
+        header.set_cksum();
+        let path = format!("opt/{number}/updates/product.txt");
+        tar.append_data(&mut header, path, vec![b'x'; MIB].as_slice()).expect("in memory");
+    }
+    let tar = tar.into_inner().expect("in memory");
+    let mut shelf = Shelf::default();
+    shelf.image_of("amd64", &format!("{OCI}.layer.v1.tar+gzip"), digest(&tar), swelling(&tar, 0, 1));
+    let scenario = bounded();
+    let run = scenario.run(&["state", &format!("image:{}/base/java:amd64", shelf.serve().host)]);
+    run.says("it has more entries than can be kept in mind");
+}
