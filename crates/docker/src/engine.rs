@@ -19,6 +19,7 @@ use crate::auth::credentials_for;
 use crate::base::{BaseImage, Platform, Source};
 use crate::connection::Dialer;
 use crate::endpoint::Endpoint;
+use crate::progress::Transfers;
 use crate::reference::ImageRef;
 use crate::retry::tried_by_engine;
 use crate::watch::Made;
@@ -163,9 +164,13 @@ impl Engine {
         let options = CreateImageOptionsBuilder::new().from_image(reference.as_str()).platform(&platform).build();
         let pull = async || {
             let mut answers = self.docker.create_image(Some(options.clone()), None, Some((&credentials).into()));
-            let mut said = String::new();
+            let (mut said, mut transfers) = (String::new(), Transfers::begin(format!("pulling {reference}")));
             while let Some(answer) = answers.next().await {
-                said = answer.map_err(Error::engine("pull the image"))?.status.unwrap_or(said);
+                let answer = answer.map_err(Error::engine("pull the image"))?;
+                // What is unpacked was fetched before.
+                let is_fetched = answer.status.as_deref().is_some_and(|status| status.starts_with("Downloading"));
+                transfers.note(answer.id, answer.progress_detail.as_ref().filter(|_| is_fetched));
+                said = answer.status.unwrap_or(said);
                 debug!(said, "pull");
             }
             Ok(said)

@@ -12,6 +12,7 @@ use crate::auth::Credentials;
 use crate::base::{BaseImage, Platform, Source};
 use crate::hashing::{HashingWriter, is_digest};
 use crate::oci_layout::{self, Descriptor, INDEX_TYPE, Index, LARGEST_DOCUMENT, Manifest, blob_path};
+use crate::progress::Task;
 use crate::reference::ImageRef;
 use crate::repository::{DOCKER_INDEX_TYPE, RawManifest, Repository};
 use crate::retry::tried;
@@ -57,7 +58,8 @@ async fn fetch_all(
     let wanted = std::iter::once(&resolved.manifest.config).chain(&resolved.manifest.layers);
     let bytes = resolved.manifest.layer_bytes();
     info!("fetching {reference} ({} layers, {bytes} bytes)", resolved.manifest.layers.len());
-    futures_util::stream::iter(wanted.map(|blob| fetch_blob(&repository, blob, into)))
+    let task = Task::bytes(format!("fetching {reference}"), bytes);
+    futures_util::stream::iter(wanted.map(|blob| fetch_blob(&repository, blob, into, &task)))
         .buffer_unordered(AT_ONCE)
         .try_collect::<()>()
         .await?;
@@ -80,11 +82,11 @@ fn named(image: BaseImage, reference: &ImageRef, digest: String) -> BaseImage {
 }
 
 /// Fetches a blob, checked, into a layout in the folder `into`.
-pub(crate) async fn fetch_blob(repository: &Repository, blob: &Descriptor, into: &Path) -> Result<()> {
-    tried(async || fetch_blob_once(repository, blob, into).await).await
+pub(crate) async fn fetch_blob(repository: &Repository, blob: &Descriptor, into: &Path, task: &Task) -> Result<()> {
+    tried(async || fetch_blob_once(repository, blob, into, task).await).await
 }
 
-async fn fetch_blob_once(repository: &Repository, blob: &Descriptor, into: &Path) -> Result<()> {
+async fn fetch_blob_once(repository: &Repository, blob: &Descriptor, into: &Path, task: &Task) -> Result<()> {
     let path = blob_path(into, &blob.digest)?;
     let folder = path.parent().unwrap_or(into);
     let file = NamedTempFile::new_in(folder).map_err(Error::io("write to the folder", folder))?;
@@ -98,6 +100,7 @@ async fn fetch_blob_once(repository: &Repository, blob: &Descriptor, into: &Path
         })?;
         // A disk is fast enough not to be waited for elsewhere.
         std::io::Write::write_all(&mut file, &chunk).map_err(Error::io("write", &path))?;
+        task.add(chunk.len() as u64);
     }
     let (file, digest, size) = file.finish();
     if digest != blob.digest {

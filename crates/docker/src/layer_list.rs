@@ -9,6 +9,7 @@ use crate::entries::{Memory, each_entry};
 use crate::fetch::{fetch_blob, temporary_folder};
 use crate::look::{HashOnly, Meaning, meaning_of};
 use crate::oci_layout::{Descriptor, LayoutImage};
+use crate::progress::Task;
 use crate::repository::Repository;
 use crate::temporary::TemporaryFolder;
 use crate::{Error, Result};
@@ -41,7 +42,8 @@ impl Repository {
         let folder = TemporaryFolder::new().map_err(Error::io("make a folder in", &temporary_folder()))?;
         let blobs = folder.path().join("blobs/sha256");
         std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))?;
-        fetch_blob(self, layer, folder.path()).await?;
+        let task = Task::bytes(format!("reading a layer of {}", self.reference()), layer.size);
+        fetch_blob(self, layer, folder.path(), &task).await?;
         let fetched = LayoutImage { directory: folder.path().to_owned(), layers: vec![layer.clone()], origin: None };
         let digest = layer.digest.clone();
         let list = move || {

@@ -33,6 +33,7 @@ pub mod load;
 pub mod look;
 pub mod oci_layout;
 mod pipe;
+pub mod progress;
 pub mod push;
 pub mod reference;
 pub mod registry;

@@ -19,9 +19,10 @@ use crate::cancel::CancellableWriter;
 use crate::engine::Engine;
 use crate::hashing::digest_of;
 use crate::image::{BuiltImage, Image};
-use crate::layer::{LayerId, write_file, write_file_header};
+use crate::layer::{Layer, LayerId, write_file, write_file_header};
 use crate::leftovers::Leftovers;
 use crate::pipe::{PipeWriter, pipe};
+use crate::progress::Task;
 use crate::retry::tried;
 use crate::{Error, Result};
 
@@ -98,10 +99,19 @@ fn is_refusal(error: &Error) -> bool {
 pub async fn load_with(engine: &Engine, image: &Image, sent: Sent, cancel: &CancellationToken) -> Result<BuiltImage> {
     let base = base_reader(image, sent);
     let archived = image.clone();
-    let (written, said) = send(engine, cancel, move |out| write_archive(&archived, base, sent, out)).await?;
+    let task = Task::bytes("sending the image to the engine", bytes_of(image, sent));
+    let write = move |out: &mut _| write_archive(&archived, base, sent, &mut task.count(out));
+    let (written, said) = send(engine, cancel, write).await?;
     let id = find(engine, &written.configuration_digest, &written.diff_ids, &said).await?;
     debug!(layers = image.layers.len(), ?sent, id, "loaded");
     Ok(BuiltImage { id, digest: None, layers: written.layers, blobs: Vec::new() })
+}
+
+/// How much there is to be sent, as far as it is known.
+fn bytes_of(image: &Image, sent: Sent) -> u64 {
+    let own = image.layers.iter().filter(|layer| sent != Sent::New || layer.known.is_none());
+    let base = if sent == Sent::All { image.base.size } else { 0 };
+    own.map(Layer::size).fold(base, u64::saturating_add)
 }
 
 /// Streams the archive that `write` makes, on a thread of its own, to the engine; returns what either had to say.

@@ -20,7 +20,7 @@ use crate::{Error, Result};
 const HEADER_BYTES: usize = 64 * 1024;
 /// Files up to this size are kept whole.
 const SMALL: u64 = 1 << 20;
-/// For everything that is found in a layer: what is looked for is some folders and small files.
+/// For everything that is found in the layers of an image: what is looked for is some folders and small files.
 const FOUND_MEMORY: usize = 64 << 20;
 const OPAQUE: &str = ".wh..wh..opq";
 
@@ -82,10 +82,11 @@ impl BaseImage {
             Source::Layout(layout) => {
                 let (layout, paths) = (layout.clone(), paths.to_vec());
                 let scan = move || {
-                    let mut found = FoundPaths::new();
+                    let (mut found, mut memory) = (FoundPaths::new(), Memory::of(FOUND_MEMORY));
                     for index in 0..layout.layers.len() {
                         let layer = layout.open_layer(index)?;
-                        scan_layer(layer, |path| paths.iter().any(|wanted| wanted == path), &mut found)
+                        let is_wanted = |path: &str| paths.iter().any(|wanted| wanted == path);
+                        scan_layer(layer, is_wanted, &mut found, &mut memory)
                             .map_err(|e| layout.damaged(format!("layer {index}: {e}")))?;
                     }
                     Ok(found)
@@ -114,9 +115,9 @@ impl BaseImage {
             Source::Layout(layout) => {
                 let layout = layout.clone();
                 let scan = move || {
-                    let mut found = FoundPaths::new();
+                    let (mut found, mut memory) = (FoundPaths::new(), Memory::of(FOUND_MEMORY));
                     for index in 0..layout.layers.len() {
-                        scan_layer(layout.open_layer(index)?, &wanted, &mut found)
+                        scan_layer(layout.open_layer(index)?, &wanted, &mut found, &mut memory)
                             .map_err(|e| layout.damaged(format!("layer {index}: {e}")))?;
                     }
                     Ok(found)
@@ -151,7 +152,7 @@ async fn scan_all(container: &NeverStarted, wanted: impl Fn(&str) -> bool + Send
     let all = crate::container::blocking_reader(container.export());
     blocking(move || {
         let mut found = FoundPaths::new();
-        scan_layer(all, wanted, &mut found).map_err(Error::Layer)?;
+        scan_layer(all, wanted, &mut found, &mut Memory::of(FOUND_MEMORY)).map_err(Error::Layer)?;
         Ok(found)
     })
     .await
@@ -268,8 +269,12 @@ pub(crate) fn meaning_of(raw: &[u8]) -> Meaning {
 }
 
 /// Lays one layer over what was found in those below.
-fn scan_layer(layer: impl Read, wanted: impl Fn(&str) -> bool, found: &mut FoundPaths) -> io::Result<()> {
-    let mut memory = Memory::of(FOUND_MEMORY);
+fn scan_layer(
+    layer: impl Read,
+    wanted: impl Fn(&str) -> bool,
+    found: &mut FoundPaths,
+    memory: &mut Memory,
+) -> io::Result<()> {
     each_entry(layer, |entry| {
         match meaning_of(&entry.path_bytes()) {
             Meaning::Emptied(folder) => found.retain(|known, _| !is_below(known, &folder)),
@@ -312,9 +317,10 @@ mod tests {
 
     fn owners(layers: &[Vec<u8>]) -> Vec<(String, u64)> {
         let wanted = ["home".to_owned(), "home/app".to_owned(), "home/app/x".to_owned()];
-        let mut found = FoundPaths::new();
+        let (mut found, mut memory) = (FoundPaths::new(), Memory::of(FOUND_MEMORY));
         for bytes in layers {
-            scan_layer(bytes.as_slice(), |path| wanted.iter().any(|w| w == path), &mut found).expect("readable");
+            let is_wanted = |path: &str| wanted.iter().any(|w| w == path);
+            scan_layer(bytes.as_slice(), is_wanted, &mut found, &mut memory).expect("readable");
         }
         found.into_iter().map(|(path, found)| (path, found.metadata.uid)).collect()
     }

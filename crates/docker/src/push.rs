@@ -9,6 +9,7 @@ use tracing::debug;
 use crate::auth::Credentials;
 use crate::engine::Engine;
 use crate::oci_layout::Manifest;
+use crate::progress::Transfers;
 use crate::reference::ImageRef;
 use crate::repository::Repository;
 use crate::retry::tried_by_engine;
@@ -30,13 +31,15 @@ pub async fn push(engine: &Engine, id: &str, reference: &ImageRef, credentials: 
 async fn push_once(engine: &Engine, id: &str, reference: &ImageRef, credentials: &Credentials) -> Result<String> {
     let options = PushImageOptionsBuilder::new().tag(reference.tag().unwrap_or("latest")).build();
     let mut answers = engine.docker.push_image(reference.name(), Some(options), Some(credentials.into()));
-    let mut digest = None;
+    let (mut digest, mut transfers) = (None, Transfers::begin(format!("pushing {reference}")));
     loop {
         let answer = tokio::time::timeout(SILENCE_LIMIT, answers.next()).await.map_err(|_| {
             not_confirmed(reference, format!("it was silent for {} minutes", SILENCE_LIMIT.as_secs() / 60))
         })?;
         let Some(answer) = answer else { break };
-        let status = answer.map_err(|error| failure(reference, error))?.status.unwrap_or_default();
+        let answer = answer.map_err(|error| failure(reference, error))?;
+        transfers.note(None, answer.progress_detail.as_ref());
+        let status = answer.status.unwrap_or_default();
         debug!(status, "push");
         digest = digest_in(&status).or(digest);
     }

@@ -12,6 +12,7 @@ use tracing::{debug, info};
 
 use crate::auth::Credentials;
 use crate::oci_layout::{Descriptor, Manifest, blob_path};
+use crate::progress::Task;
 use crate::reference::ImageRef;
 use crate::repository::{Put, Repository};
 use crate::transport::Access;
@@ -53,7 +54,9 @@ pub async fn upload(
     let mut blobs: Vec<&Descriptor> = manifest.layers.iter().chain([&manifest.config]).collect();
     blobs.sort_by(|a, b| a.digest.cmp(&b.digest));
     blobs.dedup_by(|a, b| a.digest == b.digest);
-    let sender = Sender { repository: &repository, directory: image.directory, source };
+    let bytes_in_all = blobs.iter().map(|blob| blob.size).fold(0, u64::saturating_add);
+    let task = Task::bytes(format!("pushing {reference}"), bytes_in_all);
+    let sender = Sender { repository: &repository, directory: image.directory, source, task };
     futures_util::stream::iter(blobs.into_iter().map(|blob| sender.send(blob)))
         .buffer_unordered(AT_ONCE)
         .try_collect::<()>()
@@ -66,6 +69,7 @@ struct Sender<'a> {
     directory: &'a Path,
     /// Another repository of the registry that may have the blobs.
     source: Option<&'a str>,
+    task: Task,
 }
 
 impl Sender<'_> {
@@ -73,11 +77,17 @@ impl Sender<'_> {
         let path = blob_path(self.directory, &blob.digest)?;
         let read = async |sent| {
             info!("sending {} ({} bytes)", blob.digest, blob.size);
-            body(&path, sent).await
+            body(&path, sent, self.task.clone()).await
         };
         match self.repository.put_blob((&blob.digest, blob.size), self.source, read).await? {
-            Put::Was => debug!(digest = blob.digest, "the registry has it"),
-            Put::Mounted => info!("{} is taken from {}", blob.digest, self.source.unwrap_or_default()),
+            Put::Was => {
+                self.task.add(blob.size);
+                debug!(digest = blob.digest, "the registry has it");
+            }
+            Put::Mounted => {
+                self.task.add(blob.size);
+                info!("{} is taken from {}", blob.digest, self.source.unwrap_or_default());
+            }
             Put::Sent => debug!(digest = blob.digest, "sent"),
         }
         Ok(())
@@ -85,10 +95,11 @@ impl Sender<'_> {
 }
 
 /// The file as it is read, counted.
-async fn body(path: &Path, sent: Arc<AtomicU64>) -> Result<Body> {
+async fn body(path: &Path, sent: Arc<AtomicU64>, task: Task) -> Result<Body> {
     let file = tokio::fs::File::open(path).await.map_err(Error::io("read", path))?;
     let pieces = ReaderStream::with_capacity(file, PIECE).inspect_ok(move |piece| {
         sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        task.add(piece.len() as u64);
     });
     Ok(Body::wrap_stream(pieces))
 }

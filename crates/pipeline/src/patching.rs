@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use hotfix_docker::progress::Task;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
@@ -142,7 +143,9 @@ impl<'a> Work<'a> {
         cancel: &CancellationToken,
     ) -> Result<(), Problem> {
         let hotfixes = self.plan.hotfixes.as_slice();
+        let task = Task::items("", hotfixes.len() as u64);
         for hotfix in hotfixes {
+            task.rename(format!("hotfix {} of {} ({})", hotfix.number, hotfixes.len(), hotfix.file));
             self.tool.apply(hotfix, &self.workspace.hotfixes(), cancel).await?;
             let Some(delta) = changes.attribute(hotfix.newest)? else {
                 return Err(Problem::new(
@@ -167,6 +170,7 @@ impl<'a> Work<'a> {
                 hotfix.file
             );
             deltas.push((hotfix.number, delta));
+            task.add(1);
         }
         Ok(())
     }

@@ -18,9 +18,14 @@ use crate::step::{DONE, Failure, Kind, Problem, Step};
 /// How long a stopped step may take to clean up.
 const CLEAN_UP: Duration = Duration::from_secs(4);
 
-/// Is told of the steps that take time.
+/// What the log says of where a step begins and ends; who shows that in a way of his own leaves these lines out.
+pub const STEP_LINES: &str = "hotfix_pipeline::steps";
+
+/// Is told of steps.
 pub trait Observer: std::fmt::Debug + Send + Sync {
-    /// One begins.
+    /// One that takes no time to speak of, or a part of it, has passed.
+    fn passed(&self, _step: Step) {}
+    /// One that takes time begins.
     fn began(&self, step: Step);
     /// It has ended.
     fn ended(&self, step: Step, has_passed: bool, time: Duration);
@@ -74,6 +79,9 @@ impl Recorder {
         let start = Instant::now();
         let result = work();
         let result = self.interrupt.problem().map_or(result, Err);
+        if result.is_ok() {
+            self.observers.iter().for_each(|observer| observer.passed(step));
+        }
         self.note(step, start, result)
     }
 
@@ -100,10 +108,10 @@ impl Recorder {
     ) -> Result<T, Failure> {
         let start = Instant::now();
         self.observers.iter().for_each(|observer| observer.began(step));
-        info!("{step}: started");
+        info!(target: STEP_LINES, "{step}: started");
         let result = self.bounded(step, work).await;
         if result.is_ok() {
-            info!("{step}: done in {:.1} s", start.elapsed().as_secs_f64());
+            info!(target: STEP_LINES, "{step}: done in {:.1} s", start.elapsed().as_secs_f64());
         }
         let time = start.elapsed();
         self.observers.iter().for_each(|observer| observer.ended(step, result.is_ok(), time));

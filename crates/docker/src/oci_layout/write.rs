@@ -22,6 +22,7 @@ use crate::gzip::GzipWriter;
 use crate::hashing::{HashingWriter, digest_of};
 use crate::image::{BuiltImage, Image};
 use crate::layer::{Blob, KnownLayer, Layer, LayerId};
+use crate::progress::Task;
 use crate::reference::ImageRef;
 use crate::{Error, Result};
 
@@ -133,7 +134,8 @@ fn write_layer(
 ) -> Result<(LayerId, Blob)> {
     let file = blob_file(directory)?;
     let mut gzip = GzipWriter::new(HashingWriter::new(file));
-    let id = layer.write_to(CancellableWriter::new(&mut gzip, cancel)).map_err(Error::Layer)?;
+    let task = Task::bytes("writing a layer", layer.size());
+    let id = layer.write_to(task.count(CancellableWriter::new(&mut gzip, cancel))).map_err(Error::Layer)?;
     let (file, digest, size) = gzip.finish().map_err(Error::Layer)?.finish();
     added.persist(file, &blob_path(directory, &digest)?)?;
     Ok((id, Blob { digest, size }))
@@ -174,7 +176,8 @@ fn copy_base(
         let from = blob_path(&layout.directory, &layer.digest)?;
         let to = blob_path(directory, &layer.digest)?;
         let mut file = blob_file(directory)?;
-        let mut source = fs::File::open(&from).map_err(Error::io("read", &from))?;
+        let task = Task::bytes("copying a layer of the base image", layer.size);
+        let mut source = task.count(fs::File::open(&from).map_err(Error::io("read", &from))?);
         let mut hashing = HashingWriter::new(&mut file);
         io::copy(&mut source, &mut hashing).map_err(Error::io("copy", &from))?;
         if hashing.finish().1 != layer.digest {

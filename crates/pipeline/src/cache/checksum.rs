@@ -7,6 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hotfix_docker::progress::Task;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tracing::debug;
@@ -28,7 +29,8 @@ struct Record {
 /// # Errors
 /// Where it cannot be read.
 pub(crate) fn sha256_of(cache: Option<&Cache>, file: &File, path: &Path) -> io::Result<String> {
-    let compute = || digest_of_open(file).map(hex::encode);
+    let name = path.file_name().unwrap_or_default().display();
+    let compute = || digest_of_open(file, &format!("reading {name}")).map(hex::encode);
     let Some(cache) = cache else { return compute() };
     let name = hex::encode(Sha256::digest(path.canonicalize()?.as_os_str().as_bytes()));
     let remembered = cache.folder.join("checksums").join(&name[..32]);
@@ -56,13 +58,15 @@ pub(crate) fn file_sha256(cache: Option<&Cache>, path: &Path) -> io::Result<Stri
 }
 
 /// Of the whole file, wherever it was read to.
-fn digest_of_open(file: &File) -> io::Result<[u8; 32]> {
+fn digest_of_open(file: &File, what: &str) -> io::Result<[u8; 32]> {
+    let task = Task::bytes(what, file.metadata()?.len());
     let (mut hash, mut piece, mut at) = (Sha256::new(), vec![0; 1 << 17], 0);
     loop {
         match file.read_at(&mut piece, at)? {
             0 => return Ok(hash.finalize().into()),
             read => {
                 hash.update(&piece[..read]);
+                task.add(read as u64);
                 at += read as u64;
             }
         }

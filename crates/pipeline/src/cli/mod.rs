@@ -9,6 +9,7 @@ mod env_args;
 mod github;
 mod image_args;
 mod output;
+mod progress;
 mod server;
 mod server_args;
 mod server_image;
@@ -48,6 +49,7 @@ const LAST_CALL: Duration = Duration::from_millis(500);
 /// Runs the command line `arguments`, the program's name first. A panic is a defect: exit code 1.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let code = std::panic::catch_unwind(AssertUnwindSafe(|| start(arguments)));
+    progress::end();
     github::end();
     ExitCode::from(code.unwrap_or(DEFECT))
 }
@@ -260,6 +262,7 @@ fn check_folders(request: &Request) -> Result<(), Problem> {
 /// With everybody who wants to know how it goes.
 fn recorder(interrupt: Interrupt, limit: Duration) -> Recorder {
     let mut recorder = Recorder::new(interrupt, limit);
+    recorder.tell(Box::new(progress::Steps::default()));
     if let Some(commands) = github::commands() {
         recorder.tell(Box::new(commands));
     }

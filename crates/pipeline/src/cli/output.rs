@@ -14,8 +14,10 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::args::{Color, Format, Talk};
 use super::github;
+use super::progress::{self, Beside, Words, beside};
 use super::warnings::Collector;
 use crate::pack::printable;
+use crate::recorder::STEP_LINES;
 use crate::step::{DEFECT, DONE, Failure};
 
 const RED: &str = "\u{1b}[1;31m";
@@ -26,6 +28,7 @@ const PLAIN: &str = "\u{1b}[0m";
 pub(super) fn start_logging(talk: &Talk) {
     // Before anything else is said.
     github::commands();
+    progress::start(talk);
     let verbose = talk.verbose.max(u8::from(github::wants_debug()));
     let level = match (talk.quiet, verbose) {
         (true, _) => Level::WARN,
@@ -38,14 +41,15 @@ pub(super) fn start_logging(talk: &Talk) {
         // It logs as an error what we report with what to do about it.
         .with_target("rustls_platform_verifier", LevelFilter::OFF)
         .with_targets([("hotfix_pipeline", level), ("hotfix_docker", level), ("hotfix_environments", level)]);
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(use_color(talk, &io::stderr()))
-        .with_target(false);
+    let steps = if progress::is_plain() { LevelFilter::OFF } else { level.into() };
+    let filter = filter.with_target(STEP_LINES, steps);
+    let has_color = use_color(talk, &io::stderr());
+    let layer = tracing_subscriber::fmt::layer().with_writer(|| Beside).with_ansi(has_color).with_target(false);
     let registry = tracing_subscriber::registry().with(filter).with(Collector);
     // Set already where a test or an example has done so.
     let _ = match talk.log_format {
         Format::Json => registry.with(layer.json()).try_init(),
+        Format::Text if progress::is_plain() => registry.with(layer.event_format(Words { has_color })).try_init(),
         Format::Text => registry.with(layer.with_timer(Elapsed(Instant::now()))).try_init(),
     };
 }
@@ -87,8 +91,10 @@ fn answer_as(talk: &Talk, answer: &impl Serialize, text: impl FnOnce() -> String
 
 /// Lines of an answer; returns the exit code. A reader that is gone has what it wants, a full disk has not.
 pub(super) fn lines(talk: &Talk, lines: &[impl Display]) -> u8 {
-    let mut stdout = io::stdout().lock();
-    let written = lines.iter().try_for_each(|line| writeln!(stdout, "{line}")).and_then(|()| stdout.flush());
+    let written = beside(|| {
+        let mut stdout = io::stdout().lock();
+        lines.iter().try_for_each(|line| writeln!(stdout, "{line}")).and_then(|()| stdout.flush())
+    });
     match written {
         Err(cause) if cause.kind() != io::ErrorKind::BrokenPipe => {
             let chain = ["the answer could not be written to standard output".to_owned(), cause.to_string()];
@@ -124,10 +130,9 @@ fn error_of(title: &str, talk: &Talk, chain: &[String], hint: &str) {
         return;
     }
     let (red, cyan, plain) = if use_color(talk, &io::stderr()) { (RED, CYAN, PLAIN) } else { ("", "", "") };
-    let mut stderr = io::stderr().lock();
-    let mut say = |line: String| {
+    let say = |line: String| {
         // There is nowhere else to say it.
-        let _ = writeln!(stderr, "{line}");
+        let _ = beside(|| writeln!(io::stderr(), "{line}"));
     };
     for (position, message) in chain.iter().enumerate() {
         let indented = fit_for_a_terminal(message);

@@ -5,9 +5,10 @@ use std::io;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use hotfix_docker::progress::Task;
 use rayon::prelude::*;
 
-use crate::pack::{NodeKind, settle_folders, settle_path};
+use crate::pack::{Node, NodeKind, settle_folders, settle_path};
 use crate::pristine::Pristine;
 
 /// How files are copied.
@@ -30,11 +31,14 @@ pub(crate) fn copy_tree(pristine: &Pristine, from: &Path, to: &Path, means: Mean
     for (path, _) in &folders {
         fs::create_dir(to.join(path))?;
     }
+    let bytes = if means == Means::Bytes { pristine.nodes.values().map(Node::size).sum() } else { 0 };
+    let task = Task::bytes("copying the unpacked pack", bytes);
     others.par_iter().try_for_each(|(path, node)| match &node.kind {
         NodeKind::Symlink { target } => symlink(target, to.join(path)),
         _ => {
             let copy = to.join(path);
             copy_file(&from.join(path), &copy, means)?;
+            task.add(node.size());
             settle_path(&copy, node)
         }
     })?;

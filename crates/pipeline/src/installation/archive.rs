@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use hotfix_docker::progress::Task;
 use serde::Deserialize;
 use tar::{Archive, Builder, EntryType, Header};
 use tempfile::NamedTempFile;
@@ -90,7 +91,9 @@ fn pack(
     header.set_size(text.len() as u64);
     header.set_mode(0o600);
     tar.append_data(&mut header, MANIFEST, text.as_slice()).map_err(failed)?;
+    let task = Task::bytes("backing up", manifest.entries.iter().map(Entry::bytes).sum());
     for entry in &manifest.entries {
+        task.add(entry.bytes());
         if cancel.is_cancelled() {
             return Err(Problem::new("the backup was stopped", "run the same command again"));
         }

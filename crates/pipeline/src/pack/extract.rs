@@ -11,6 +11,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use bytesize::ByteSize;
+use hotfix_docker::progress::Task;
 use rayon::prelude::*;
 use tokio_util::sync::CancellationToken;
 
@@ -36,11 +37,17 @@ impl ProductPack {
         for (path, _) in &folders {
             fs::create_dir(home.join(path)).map_err(|error| self.failed(home, path, error))?;
         }
+        let task = Task::bytes(
+            format!("unpacking {}", self.path.file_name().unwrap_or_default().display()),
+            self.unpacked_bytes(),
+        );
         others.par_iter().try_for_each(|(path, node)| {
             if cancel.is_cancelled() {
                 return Err(Problem::new("unpacking was stopped", "run the same command again"));
             }
-            self.make(&home.join(path), node).map_err(|error| self.failed(home, path, error))
+            self.make(&home.join(path), node).map_err(|error| self.failed(home, path, error))?;
+            task.add(node.size());
+            Ok(())
         })?;
         settle_folders(home, &self.nodes)
             .and_then(|()| settle_path(home, &root))

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use hotfix_docker::folder::{Kind, Receive};
 use hotfix_docker::layer::Metadata;
+use hotfix_docker::progress::Task;
 use tokio_util::sync::CancellationToken;
 
 use super::ProductImage;
@@ -31,6 +32,7 @@ impl ProductImage {
             digests: Vec::new(),
             left: max_size,
             cancel: cancel.clone(),
+            task: Task::bytes(format!("taking the product out of {}", self.base.name), 0),
         };
         let failed = |error: anyhow::Error| {
             Problem::new(
@@ -51,6 +53,7 @@ struct Unpack {
     /// Bytes that may still come.
     left: u64,
     cancel: CancellationToken,
+    task: Task,
 }
 
 impl Receive for Unpack {
@@ -170,6 +173,7 @@ impl Unpack {
             hash.write_all(&buffer[..read])?;
             file.write_all(&buffer[..read])?;
             written += read as u64;
+            self.task.add(read as u64);
         }
         if written != size {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "ends before its length"));
@@ -221,7 +225,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let home = folder.path().join("product");
         let (nodes, digests, cancel) = (BTreeMap::new(), Vec::new(), CancellationToken::new());
-        (folder, Unpack { home, nodes, digests, left, cancel })
+        (folder, Unpack { home, nodes, digests, left, cancel, task: Task::bytes("test", 0) })
     }
 
     const PLAIN: Metadata = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: 7 };

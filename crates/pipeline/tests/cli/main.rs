@@ -67,6 +67,7 @@ mod secrets;
 mod sequence;
 mod server_home;
 mod shells;
+mod terminal;
 mod tool;
 mod usage;
 mod vendor_image;

@@ -19,6 +19,7 @@ pub mod shelf;
 pub mod shim;
 pub mod sshd;
 pub mod tcp_engine;
+pub mod terminal;
 pub mod token_server;
 pub mod vendor;
 pub mod victim;

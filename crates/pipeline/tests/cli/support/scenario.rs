@@ -163,13 +163,17 @@ impl Scenario {
 
     /// `hotfix apply` with the scenario's pack and hotfixes; into `oci:image` from scratch unless told otherwise.
     pub fn apply(&self) -> Run<'_> {
+        self.run(&self.apply_arguments())
+    }
+
+    pub fn apply_arguments(&self) -> Vec<String> {
         let mut arguments = vec!["apply".to_owned()];
         arguments.extend(self.inputs());
         if !self.arguments.iter().any(|argument| argument == "--output") {
             arguments.extend(["--output".to_owned(), "oci:image".to_owned()]);
         }
         arguments.extend(self.arguments.iter().cloned());
-        self.run(&arguments)
+        arguments
     }
 
     pub fn plan(&self) -> Run<'_> {
@@ -218,14 +222,8 @@ impl Scenario {
     }
 
     fn spawn_in<S: AsRef<str>>(&self, folder: &str, arguments: &[S]) -> Child {
-        let mut words = self.under.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_hotfix")]);
-        let mut command = Command::new(words.next().expect("one at least"));
-        command.args(words).args(arguments.iter().map(AsRef::as_ref)).current_dir(self.path(folder));
-        for key in ["UPDATE_TOOL_USERNAME", "UPDATE_TOOL_PASSWORD", "NO_COLOR"] {
-            command.env_remove(key);
-        }
-        command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
-        command.env("DOCKER_CONFIG", self.path("home")).envs(&self.environment);
+        let mut command = self.command(arguments);
+        command.current_dir(self.path(folder));
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::piped());
         let mut child = command.spawn().expect("it starts");
         let mut stdin = child.stdin.take().expect("piped");
@@ -233,6 +231,19 @@ impl Scenario {
             stdin.write_all(input.as_bytes()).expect("it reads");
         }
         child
+    }
+
+    /// To be started in the scenario's folder and surroundings.
+    pub fn command<S: AsRef<str>>(&self, arguments: &[S]) -> Command {
+        let mut words = self.under.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_hotfix")]);
+        let mut command = Command::new(words.next().expect("one at least"));
+        command.args(words).args(arguments.iter().map(AsRef::as_ref)).current_dir(self.folder.path());
+        for key in ["UPDATE_TOOL_USERNAME", "UPDATE_TOOL_PASSWORD", "NO_COLOR"] {
+            command.env_remove(key);
+        }
+        command.env("HOME", self.path("home")).env("TMPDIR", self.path("tmp"));
+        command.env("DOCKER_CONFIG", self.path("home")).envs(&self.environment);
+        command
     }
 
     /// Starts `apply` and waits until `ready` is true of the scenario.

@@ -65,21 +65,26 @@ impl Shelf {
     /// An image of one layer; its name says its processor and its layer's type.
     pub fn image(&mut self, architecture: &str, layer_type: &str, compression: &str) -> Value {
         let (tar, stored) = layer(&format!("etc/{architecture}"), compression);
-        self.image_of(architecture, layer_type, digest(&tar), stored)
+        self.image_with(architecture, layer_type, &[digest(&tar)], &[stored])
     }
 
-    /// An image whose one layer is stored like that, and has this digest as it is.
-    pub fn image_of(&mut self, architecture: &str, layer_type: &str, diff_id: String, stored: Vec<u8>) -> Value {
+    /// An image with layers that are stored like that; what they are as they are, nobody looks at.
+    pub fn image_of(&mut self, architecture: &str, layer_type: &str, stored: &[Vec<u8>]) -> Value {
+        let diff_ids: Vec<String> = stored.iter().map(|layer| digest(layer)).collect();
+        self.image_with(architecture, layer_type, &diff_ids, stored)
+    }
+
+    fn image_with(&mut self, architecture: &str, layer_type: &str, diff_ids: &[String], stored: &[Vec<u8>]) -> Value {
         let config = json!({
             "os": "linux", "architecture": architecture, "config": { "Env": ["A=1"] },
-            "rootfs": { "type": "layers", "diff_ids": [diff_id] },
+            "rootfs": { "type": "layers", "diff_ids": diff_ids },
         });
         let (manifest_type, config_type) = match layer_type.starts_with(DOCKER) {
             true => (format!("{DOCKER}.distribution.manifest.v2+json"), format!("{DOCKER}.container.image.v1+json")),
             false => (format!("{OCI}.manifest.v1+json"), format!("{OCI}.config.v1+json")),
         };
         let config = self.blob(&config_type, config.to_string().into_bytes());
-        let layers = [self.blob(layer_type, stored)];
+        let layers: Vec<Value> = stored.iter().map(|layer| self.blob(layer_type, layer.clone())).collect();
         let manifest = json!({ "schemaVersion": 2, "mediaType": manifest_type, "config": config, "layers": layers });
         self.manifest(architecture, &manifest_type, &manifest)
     }
