@@ -62,7 +62,7 @@ impl Repository {
         if !is_digest(digest) {
             return Err(unexpected(self.reference(), &action, "that is no SHA-256 digest"));
         }
-        let bytes = content(self.blob(digest).await?, limit).await.map_err(|error| self.lost(error))?;
+        let bytes = content(self.blob(digest).await?, limit, self.reference().registry()).await?;
         let too_large = || unexpected(self.reference(), &action, format!("it has more than {limit} bytes"));
         let bytes = bytes.ok_or_else(too_large)?;
         let found = digest_of(&bytes);

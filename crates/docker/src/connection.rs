@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsConnector;
 
+use crate::bounded::{Bounded, limit_of};
 use crate::endpoint::{Endpoint, Route, SshTarget};
 use crate::ssh::{self, SshFailure};
 use crate::{Error, Result, tls};
@@ -113,7 +114,7 @@ impl Dialer {
         mut request: BollardRequest,
         host: HeaderValue,
     ) -> std::result::Result<Response<Incoming>, DockerError> {
-        let stream = self.dial().await?;
+        let stream = Bounded::new(self.dial().await?, limit_of(&request));
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         *request.uri_mut() = path.parse::<Uri>()?;
         request.headers_mut().insert(header::HOST, host);

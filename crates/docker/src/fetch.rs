@@ -16,6 +16,7 @@ use crate::progress::Task;
 use crate::reference::ImageRef;
 use crate::repository::{DOCKER_INDEX_TYPE, RawManifest, Repository};
 use crate::retry::tried;
+use crate::said::{listed, shown};
 use crate::transport::{Access, damaged, unexpected};
 use crate::{Error, Result};
 
@@ -146,7 +147,7 @@ pub(crate) async fn resolve(repository: &Repository, platform: Option<&Platform>
         None => first,
     };
     let manifest: Manifest = serde_json::from_slice(&raw.bytes).map_err(|error| {
-        let reason = format!("its manifest ({}) is of a kind that is not understood: {error}", raw.media_type);
+        let reason = format!("its manifest ({}) is of a kind that is not understood: {error}", shown(&raw.media_type));
         unexpected(reference, &format!("give {reference}"), reason)
     })?;
     Ok(Resolved { digest, raw, manifest })
@@ -173,12 +174,16 @@ pub fn index_in(manifest: &[u8]) -> Option<Index> {
 pub fn choose(index: Index, wanted: &Platform) -> Result<String, String> {
     let there = index.manifests.iter().filter_map(Descriptor::platform);
     // Signatures and the like stand there too, for no platform.
-    let there: Vec<String> = there.filter(|platform| platform.os != "unknown").map(|p| p.to_string()).collect();
+    let there: Vec<Platform> = there.filter(|platform| platform.os != "unknown").collect();
     let found = index.manifests.into_iter().find(|manifest| manifest.is_for(wanted));
     let digest = found.map(|manifest| manifest.digest);
-    let digest = digest.ok_or_else(|| format!("it is not for {wanted}, only for {}", there.join(", ")))?;
+    let digest = digest.ok_or_else(|| format!("it is not for {wanted}, only for {}", listed(there.iter())))?;
     // By any other name there could be another image at any time.
-    if is_digest(&digest) { Ok(digest) } else { Err(format!("its index names '{digest}', which is no SHA-256 digest")) }
+    if is_digest(&digest) {
+        Ok(digest)
+    } else {
+        Err(format!("its index names '{}', which is no SHA-256 digest", shown(&digest)))
+    }
 }
 
 /// Where temporary files go; an empty `TMPDIR` says nothing.

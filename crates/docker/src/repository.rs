@@ -16,6 +16,7 @@ use crate::hashing::digest_of;
 use crate::oci_layout::{LARGEST_DOCUMENT, MANIFEST_TYPE};
 use crate::reference::ImageRef;
 use crate::retry::{is_of_the_moment, tried, tried_also_on};
+use crate::said::shown;
 use crate::token::Authorization;
 use crate::transport::{self, READ_LIMIT, content, damaged, is_loopback, lost, refused, unexpected};
 use crate::{Error, Result};
@@ -133,7 +134,7 @@ impl Repository {
         let media_type = text(answer.headers(), CONTENT_TYPE.as_str());
         let named = Some(text(answer.headers(), DIGEST)).filter(|digest| digest.starts_with("sha256:"));
         let named = if name.starts_with("sha256:") { Some(name.to_owned()) } else { named };
-        let bytes = content(answer, LARGEST_DOCUMENT).await.map_err(|error| self.lost(error))?;
+        let bytes = content(answer, LARGEST_DOCUMENT, self.reference.registry()).await?;
         let too_large = || unexpected(&self.reference, &action, "it is larger than 4 MiB, so it is none");
         let bytes = bytes.ok_or_else(too_large)?;
         let digest = digest_of(&bytes);
@@ -215,11 +216,9 @@ impl Repository {
         }
         let location = text(answer.headers(), LOCATION.as_str());
         // Of the address that answered, since it can be relative.
-        answer
-            .url()
-            .join(&location)
-            .map(Upload::To)
-            .map_err(|_| unexpected(&self.reference, &action, format!("it said that the upload is at '{location}'")))
+        answer.url().join(&location).map(Upload::To).map_err(|_| {
+            unexpected(&self.reference, &action, format!("it said that the upload is at '{}'", shown(&location)))
+        })
     }
 
     /// Puts a blob there, unless it is there or can be taken from the repository `source`. `body` gives its bytes, and counts those that

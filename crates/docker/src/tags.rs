@@ -89,7 +89,7 @@ impl Repository {
         let next = next_page(&text(answer.headers(), LINK.as_str()));
         let next = next.and_then(|next| answer.url().join(&next).ok());
         let wrong = |reason: String| unexpected(self.reference(), action, reason);
-        let bytes = content(answer, most).await.map_err(|error| self.lost(error))?;
+        let bytes = content(answer, most, self.reference().registry()).await?;
         let bytes = bytes.ok_or_else(|| wrong(format!("they have more than {} MiB", LARGEST_LIST >> 20)))?;
         let tags = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
         Ok(Some(Page { tags, next, bytes: bytes.len() as u64 }))

@@ -155,7 +155,7 @@ impl Authorization {
         if !answer.status().is_success() {
             return Err(refused(&self.reference, self.access, action, answer).await);
         }
-        let bytes = content(answer, LARGEST_ANSWER).await.map_err(|error| lost(&host, error))?.unwrap_or_default();
+        let bytes = content(answer, LARGEST_ANSWER, &host).await?.unwrap_or_default();
         // What serde says could hold a piece of the token.
         serde_json::from_slice(&bytes).map_err(|_| damaged(&self.reference, action, "its answer is not understood"))
     }

@@ -11,14 +11,18 @@ use tracing::debug;
 
 use crate::reference::ImageRef;
 use crate::retry::retry_after;
+use crate::said::{shown, shown_to};
 use crate::{Error, Result, certificates, tls};
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long an answer and each part of it may take.
 pub(crate) const READ_LIMIT: Duration = Duration::from_secs(30);
-/// More of what a registry says of a failure is not read, and this many characters of it are shown.
+/// How long a document as a whole may take: those that come slower than that are no better for it.
+const DOCUMENT_LIMIT: Duration = Duration::from_secs(120);
+/// More of what a registry says of a failure is not read.
 const LARGEST_MESSAGE: usize = 64 << 10;
-const LONGEST_SHOWN: usize = 1000;
+/// Characters of an answer that is none of a registry's.
+const BEGINNING: usize = 200;
 const USER_AGENT: &str = concat!("hotfix/", env!("CARGO_PKG_VERSION"));
 
 /// A client for `host` (with its port, where it is not the usual one). Authorities are the system's (or those that
@@ -133,16 +137,26 @@ async fn beginning(mut answer: Response) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The content of an answer; `None` where that is of more than `limit` bytes.
-pub(crate) async fn content(mut answer: Response, limit: u64) -> reqwest::Result<Option<Bytes>> {
-    let mut bytes = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await? {
-        bytes.extend_from_slice(&chunk);
-        if bytes.len() as u64 > limit {
-            return Ok(None);
+/// The content of an answer of `registry`; `None` where that is of more than `limit` bytes.
+///
+/// # Errors
+/// Where the connection is lost, or the end does not come.
+pub(crate) async fn content(mut answer: Response, limit: u64, registry: &str) -> Result<Option<Bytes>> {
+    let read = async {
+        let mut bytes = BytesMut::new();
+        while let Some(chunk) = answer.chunk().await.map_err(|error| lost(registry, error))? {
+            bytes.extend_from_slice(&chunk);
+            if bytes.len() as u64 > limit {
+                return Ok(None);
+            }
         }
-    }
-    Ok(Some(bytes.freeze()))
+        Ok(Some(bytes.freeze()))
+    };
+    tokio::time::timeout(DOCUMENT_LIMIT, read).await.unwrap_or_else(|_| {
+        let reason = format!("its answer did not come to an end within {} s", DOCUMENT_LIMIT.as_secs());
+        let action = "be waited for".to_owned();
+        Err(Error::Registry { registry: registry.to_owned(), action, source: reason.into() })
+    })
 }
 
 /// What a registry has answered in place of what was hoped for.
@@ -184,9 +198,7 @@ pub fn message_in(text: &str) -> String {
     let messages = answer["errors"].as_array().cloned().unwrap_or_default();
     let messages: Vec<&str> =
         messages.iter().filter_map(|error| error["message"].as_str().or(error["code"].as_str())).collect();
-    let (message, most) =
-        if messages.is_empty() { (text.trim().to_owned(), 200) } else { (messages.join(", "), LONGEST_SHOWN) };
-    message.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect()
+    if messages.is_empty() { shown_to(BEGINNING, text.trim()) } else { shown(&messages.join(", ")) }
 }
 
 #[cfg(test)]
@@ -208,12 +220,28 @@ mod tests {
         }
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_document_that_drips_is_not_waited_for() {
+        let drips = |pause| {
+            let drops = futures_util::stream::unfold(0, move |count| async move {
+                tokio::time::sleep(Duration::from_secs(pause)).await;
+                (count < 100).then_some((Ok::<_, io::Error>(Bytes::from_static(b"x")), count + 1))
+            });
+            Response::from(http::Response::new(reqwest::Body::wrap_stream(Box::pin(drops))))
+        };
+        let read = content(drips(1), 1000, "registry").await.expect("it is slow");
+        assert_eq!(read.map(|bytes| bytes.len()), Some(100));
+        let error = content(drips(2), 1000, "registry").await.expect_err("it is too slow");
+        let Error::Registry { source, .. } = error else { panic!("{error}") };
+        assert_eq!(source.to_string(), "its answer did not come to an end within 120 s");
+    }
+
     #[test]
     fn the_registrys_own_words_are_found() {
         assert_eq!(message_in(r#"{"errors":[{"code":"DENIED","message":"no rights"}]}"#), "no rights");
         assert_eq!(message_in("plain\n"), "plain");
         assert_eq!(message_in(r#"{"errors":[{"message":"a\u001b[2Jb"},{"code":"C\n"}]}"#), "a [2Jb, C ");
         let long = format!(r#"{{"errors":[{{"message":"{}"}}]}}"#, "x".repeat(5000));
-        assert_eq!(message_in(&long).len(), LONGEST_SHOWN);
+        assert_eq!(message_in(&long).len(), 1000);
     }
 }

@@ -143,10 +143,12 @@ async fn layer(environment: &Environment, image: &Image) -> Result<Layer> {
 fn in_product(listed: BTreeMap<String, Listed>, files: &BTreeMap<u32, Files>) -> BTreeMap<String, Listed> {
     let named: BTreeSet<&str> =
         files.values().flat_map(Files::all).map(String::as_str).chain(["updates/config.json"]).collect();
+    let parts = |path: &str| path.match_indices('/').map(|(at, _)| at + 1).collect::<Vec<_>>();
     let home = listed.keys().find_map(|path| {
-        named.iter().find_map(|inner| path.strip_suffix(inner).filter(|home| home.is_empty() || home.ends_with('/')))
+        let home = [0].into_iter().chain(parts(path)).find(|at| named.contains(&path[*at..]));
+        home.map(|at| path[..at].to_owned())
     });
-    let home = home.unwrap_or_default().to_owned();
+    let home = home.unwrap_or_default();
     let inner = listed
         .into_iter()
         .filter(|(path, listed)| *listed != Listed::Directory && !format!("/{path}").ends_with(RECORDS));
@@ -154,21 +156,35 @@ fn in_product(listed: BTreeMap<String, Listed>, files: &BTreeMap<u32, Files>) ->
 }
 
 impl Layer {
-    /// The last hotfix that touched a file, and what it says that it did.
-    fn last(&self, path: &str) -> Option<u32> {
-        let touched = |files: &Files| files.all().any(|file| file == path);
-        self.files.iter().rev().find(|(_, files)| touched(files)).map(|(number, _)| *number)
+    /// What the labels say of each file.
+    fn touched(&self) -> BTreeMap<&str, Touched> {
+        let mut touched = BTreeMap::new();
+        for (number, files) in &self.files {
+            let added = files.added.iter().map(|file| (file, true));
+            let others = files.changed.iter().chain(&files.removed).map(|file| (file, false));
+            for (file, is_new) in added.chain(others) {
+                // The first one tells what the product itself had.
+                touched.entry(file.as_str()).or_insert(Touched { last: *number, is_new }).last = *number;
+            }
+        }
+        touched
     }
+}
 
-    /// Whether the product itself lacks a file that is here.
-    fn is_new(&self, path: &str) -> bool {
-        let first = self.files.values().find(|files| files.all().any(|file| file == path));
-        first.is_some_and(|files| files.added.iter().any(|file| file == path))
-    }
+/// What hotfixes did to a file.
+#[derive(Debug, Clone, Copy)]
+struct Touched {
+    /// The last one that did something.
+    last: u32,
+    /// Whether the product itself lacks it.
+    is_new: bool,
 }
 
 fn differences(one: &Layer, other: &Layer) -> Vec<FileDifference> {
     let paths: BTreeSet<&String> = one.entries.keys().chain(other.entries.keys()).collect();
+    let (of_one, of_other) = (one.touched(), other.touched());
+    let is_new =
+        |touched: &BTreeMap<&str, Touched>, path: &str| touched.get(path).is_some_and(|touched| touched.is_new);
     let difference = |path: &String| {
         let (a, b) = (one.entries.get(path), other.entries.get(path));
         let change = match (a, b) {
@@ -176,11 +192,11 @@ fn differences(one: &Layer, other: &Layer) -> Vec<FileDifference> {
             (Some(Listed::Removed), None) => Change::Added,
             (_, Some(Listed::Removed)) => Change::Removed,
             (Some(Listed::Removed), Some(_)) => Change::Added,
-            (None, Some(_)) if other.is_new(path) => Change::Added,
-            (Some(_), None) if one.is_new(path) => Change::Removed,
+            (None, Some(_)) if is_new(&of_other, path) => Change::Added,
+            (Some(_), None) if is_new(&of_one, path) => Change::Removed,
             _ => Change::Changed,
         };
-        let hotfix = other.last(path).or_else(|| one.last(path));
+        let hotfix = of_other.get(path.as_str()).or_else(|| of_one.get(path.as_str())).map(|touched| touched.last);
         Some(FileDifference { path: path.clone(), change, hotfix })
     };
     paths.into_iter().filter_map(difference).collect()

@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 use crate::base::Platform;
 use crate::hashing::is_digest;
 use crate::reference::ImageRef;
+use crate::said::shown;
 use crate::{Error, Result};
 
 pub use guard::LayoutGuard;
@@ -67,7 +68,7 @@ impl Descriptor {
     /// What an index says of the platform of one of its images.
     pub(crate) fn platform(&self) -> Option<Platform> {
         let platform = self.more.get("platform")?;
-        let text = |key: &str| platform.get(key).and_then(Value::as_str).map(str::to_owned);
+        let text = |key: &str| platform.get(key).and_then(Value::as_str).map(shown);
         Some(Platform { os: text("os")?, architecture: text("architecture")?, variant: text("variant") })
     }
 

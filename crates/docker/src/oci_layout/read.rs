@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{Descriptor, INDEX, INDEX_TYPE, Index, LARGEST_DOCUMENT, LAYOUT_FILE, LayoutImage, Manifest, blob_path};
 use crate::base::{BaseImage, Platform, Source};
 use crate::hashing::digest_of;
+use crate::said::{listed, shown};
 use crate::{Error, Result};
 
 /// An image's labels and layers, as `inspect` wants them.
@@ -37,7 +38,7 @@ pub fn labels_in(configuration: &Value) -> BTreeMap<String, String> {
 
 /// What an image is for, by its configuration.
 pub(crate) fn platform_in(configuration: &Value) -> Platform {
-    let text = |key: &str| configuration.get(key).and_then(Value::as_str).map(str::to_owned);
+    let text = |key: &str| configuration.get(key).and_then(Value::as_str).map(shown);
     Platform {
         os: text("os").unwrap_or_else(|| "linux".to_owned()),
         architecture: text("architecture").unwrap_or_default(),
@@ -120,9 +121,11 @@ fn choose(
     }
     match (chosen.len(), tag) {
         (1, _) => Ok(chosen.remove(0)),
-        (0, Some(tag)) => Err(damaged(directory, format!("it has no image '{tag}', only {}", tags.join(", ")))),
+        (0, Some(tag)) => Err(damaged(directory, format!("it has no image '{tag}', only {}", listed(tags.iter())))),
         (0, None) => Err(damaged(directory, "it has no image")),
-        _ => Err(damaged(directory, format!("it has several images; name one of {} after a colon", tags.join(", ")))),
+        _ => {
+            Err(damaged(directory, format!("it has several images; name one of {} after a colon", listed(tags.iter()))))
+        }
     }
 }
 
@@ -143,7 +146,7 @@ fn for_platform(directory: &Path, manifests: Vec<Descriptor>, platform: Option<&
     let found = manifests.into_iter().find(|manifest| manifest.is_for(wanted));
     found.ok_or_else(|| Error::OtherPlatform {
         reference: layout_name(directory),
-        found: platforms.iter().map(ToString::to_string).collect::<Vec<_>>().join(" and "),
+        found: listed(platforms.iter()),
         wanted: wanted.to_string(),
         source: None,
     })

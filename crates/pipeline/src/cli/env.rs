@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::args::Cli;
 use super::env_args::{EnvCommand, EnvPlace, Opinion, Writing};
-use super::output;
+use super::{QUESTION_LIMIT, output, too_late};
 use crate::interrupt::{Interrupt, Signal};
 use crate::step::{CONDITION, DEFECT};
 
@@ -24,6 +24,7 @@ pub(super) async fn run(cli: &Cli, command: &EnvCommand) -> u8 {
     let interrupt = Interrupt::listen().unwrap_or_default();
     let done = tokio::select! {
         done = answer(cli, command) => done,
+        () = tokio::time::sleep(QUESTION_LIMIT) => return too_late(cli),
         () = interrupt.stopped() => return interrupt.signal().map_or(DEFECT, Signal::exit_code),
     };
     done.unwrap_or_else(|error| tell(cli, &error))

@@ -36,7 +36,7 @@ use crate::plan::{CredentialState, Plan};
 use crate::recorder::Recorder;
 use crate::report::Report;
 use crate::request::{Request, ToolCredentials};
-use crate::step::{DEFECT, DONE, Failure, Problem, Step, USAGE};
+use crate::step::{DEFECT, DONE, Failure, Problem, Step, TIMED_OUT, USAGE};
 use crate::unchanged::Comparison;
 
 use args::{Apply, Cli, Command, Format};
@@ -45,6 +45,8 @@ use config::{Complete, Refusal};
 
 /// Threads that still work when everything is decided get this long.
 const LAST_CALL: Duration = Duration::from_millis(500);
+/// For commands that have no steps: as long as one step may take.
+const QUESTION_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 /// Runs the command line `arguments`, the program's name first. A panic is a defect: exit code 1.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -124,10 +126,18 @@ async fn dispatch(cli: &Cli) -> u8 {
     }
 }
 
+/// Says that somebody else did not come to an end; returns the exit code.
+fn too_late(cli: &Cli) -> u8 {
+    let what = format!("it took longer than {} minutes", QUESTION_LIMIT.as_secs() / 60);
+    output::error(&cli.talk, &[what], "find out what it waited for (-v tells more)");
+    TIMED_OUT
+}
+
 async fn show(cli: &Cli, image: &str) -> u8 {
     let interrupt = Interrupt::listen().unwrap_or_default();
     let inspected = tokio::select! {
         inspected = inspect(image) => inspected,
+        () = tokio::time::sleep(QUESTION_LIMIT) => return too_late(cli),
         () = interrupt.stopped() => {
             // A container that an image was looked into with is being removed.
             tokio::time::sleep(LAST_CALL).await;

@@ -6,6 +6,7 @@ use std::fmt;
 use hotfix_docker::oci_layout::Labelled;
 use serde::{Deserialize, Serialize};
 
+use crate::pack::printable;
 use crate::product_image::ProductImage;
 
 /// A hotfix as the label tells it.
@@ -118,9 +119,9 @@ impl Contents {
 impl fmt::Display for Contents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "image        {} (in the {})", self.image, self.found_in)?;
-        writeln!(f, "id           {}", self.id)?;
+        writeln!(f, "id           {}", printable(&self.id))?;
         let level = self.update_level.map_or("an unknown update level".to_owned(), |l| format!("update level {l}"));
-        writeln!(f, "product      {} {} at {level}", self.product, self.version)?;
+        writeln!(f, "product      {} {} at {level}", printable(&self.product), printable(&self.version))?;
         match &self.more {
             More::Labels(labels) => labels.fmt(f),
             More::Files { product_home, hotfixes_recorded } => {
@@ -129,6 +130,7 @@ impl fmt::Display for Contents {
                     count => format!("{count} recorded by the update tool"),
                 };
                 writeln!(f, "hotfixes     {hotfixes}")?;
+                let product_home = printable(product_home);
                 writeln!(f, "found at     {product_home}; made by something else than hotfix, so this is all it tells")
             }
         }
@@ -137,18 +139,19 @@ impl fmt::Display for Contents {
 
 impl fmt::Display for Labels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "version      {}", self.image_version)?;
+        writeln!(f, "version      {}", printable(&self.image_version))?;
         if self.hotfixes.is_empty() {
             writeln!(f, "hotfixes     none")?;
         }
         for (position, hotfix) in self.hotfixes.iter().enumerate() {
             let title = if position == 0 { "hotfixes" } else { "" };
-            writeln!(f, "{title:<13}{} {} (sha256 {})", hotfix.number, hotfix.file, hotfix.sha256)?;
+            let (file, sha256) = (printable(&hotfix.file), printable(&hotfix.sha256));
+            writeln!(f, "{title:<13}{} {file} (sha256 {sha256})", hotfix.number)?;
         }
-        writeln!(f, "pack         sha256 {}", self.pack_sha256)?;
-        let digest = self.base_digest.as_ref().map(|digest| format!(" ({digest})")).unwrap_or_default();
-        writeln!(f, "base         {}{digest}", self.base)?;
-        writeln!(f, "made by      hotfix {}", self.tool_version)?;
-        writeln!(f, "fingerprint  {}", self.fingerprint)
+        writeln!(f, "pack         sha256 {}", printable(&self.pack_sha256))?;
+        let digest = self.base_digest.as_ref().map(|digest| format!(" ({})", printable(digest))).unwrap_or_default();
+        writeln!(f, "base         {}{digest}", printable(&self.base))?;
+        writeln!(f, "made by      hotfix {}", printable(&self.tool_version))?;
+        writeln!(f, "fingerprint  {}", printable(&self.fingerprint))
     }
 }

@@ -75,6 +75,25 @@ fn greetings_tokens_and_refusals() {
 }
 
 #[test]
+fn what_is_said_is_a_line() {
+    for (os, digest) in [("x".repeat(3 << 20), digest(b"")), ("linux".to_owned(), "sha256:\n\u{1b}[2J".to_owned())] {
+        let index = registry(move |request| {
+            let platform = json!({ "os": os, "architecture": "amd64" });
+            let index = json!({
+                "schemaVersion": 2, "mediaType": format!("{OCI}.index.v1+json"),
+                "manifests": [{ "mediaType": "x", "digest": digest, "size": 1, "platform": platform }],
+            });
+            request.address.contains("/manifests/").then(|| Answer::new(200).body(index.to_string()))
+        });
+        let scenario = with_base(&index).args(["--platform", "linux/amd64"]);
+        let run = scenario.apply().fails(8, "build-image");
+        assert!(run.stderr.len() < 4000 && !run.stderr.contains('\u{1b}'), "{}", run.stderr.len());
+        assert_eq!(run.stderr.lines().filter(|line| line.contains("cause: ")).count(), 2, "{}", run.stderr);
+        assert!(run.stderr.lines().all(|line| line.starts_with(' ') || line.starts_with("error: ")), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn a_way_that_leads_on_and_on() {
     let around = Server::start(|request| Answer::new(307).header("location", format!("{}x", request.address)));
     with_base(&around).apply().fails(8, "build-image").says("too many redirects");
@@ -133,5 +152,24 @@ fn more_products_than_can_be_kept_in_mind() {
         let scenario = bounded();
         let run = scenario.run(&["state", &format!("image:{}/base/java:amd64", shelf.serve().host)]);
         assert!(run.stderr.contains("it has more entries than can be kept in mind"), "{}", run.stderr);
+    }
+}
+
+/// What is said to be an engine can be anything, too.
+#[test]
+fn engines() {
+    for (path, base) in [("/_ping", "scratch"), ("/images/java:1/json", "java:1"), ("/images/json", "scratch")] {
+        for status in [200, 500] {
+            let engine = Server::start(move |request| match request.address.split('?').next().unwrap_or_default() {
+                asked if asked.ends_with(path) => Answer { status, ..endless("{\"message\":\"") },
+                "/_ping" => Answer::new(200).header("api-version", "1.41").body("OK"),
+                _ => Answer::new(404).body("{\"message\":\"there is none\"}"),
+            });
+            let scenario =
+                Scenario::new().under(["prlimit", MEMORY]).args(["--base-image", base, "--output", "docker"]);
+            let scenario = scenario.env("DOCKER_HOST", &format!("tcp://{}", engine.host));
+            let run = scenario.apply().fails(8, "build-image");
+            assert!(run.stderr.contains("the answer has no end"), "{path} {status}: {}", run.stderr);
+        }
     }
 }
