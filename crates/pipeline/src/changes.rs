@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
+use bytesize::ByteSize;
 use hotfix_docker::layer::WHITEOUT_PREFIX;
 use serde::Serialize;
 
@@ -39,6 +40,8 @@ pub struct Changes {
     home: Arc<ProductHome>,
     pristine: Pristine,
     private: Private,
+    /// Bytes that the product may have.
+    most: u64,
     tree: Tree,
     /// Content of files that are not as they were in the pack, or were looked at.
     digests: BTreeMap<String, Sha256Digest>,
@@ -80,17 +83,18 @@ pub struct PatchedProduct {
 }
 
 impl Changes {
-    /// Begins with the product as it was just unpacked into `home`.
+    /// Begins with the product as it was just unpacked into `home`; it may grow to `most` bytes.
     ///
     /// # Errors
     /// Where a file cannot be read.
-    pub fn begin(pristine: Pristine, home: Arc<ProductHome>, private: Private) -> Result<Self, Problem> {
+    pub fn begin(pristine: Pristine, home: Arc<ProductHome>, private: Private, most: u64) -> Result<Self, Problem> {
         let tree = scan(&home)?;
         let config = read_config(&home, &private)?;
         Ok(Self {
             home,
             pristine,
             private,
+            most,
             tree,
             digests: BTreeMap::new(),
             config,
@@ -131,6 +135,7 @@ impl Changes {
     /// Differences since the last look: of files and links, of folders, and whether the tool's records changed.
     fn look(&mut self) -> Result<(Delta, Vec<String>, bool), Problem> {
         let after = scan(&self.home)?;
+        self.check_bounds(&after)?;
         let before = std::mem::take(&mut self.tree);
         let mut delta = Delta::default();
         let mut folders = Vec::new();
@@ -159,6 +164,30 @@ impl Changes {
         let config_changed = config != self.config;
         self.config = config;
         Ok((delta, folders, config_changed))
+    }
+
+    /// Before anything in it is read.
+    fn check_bounds(&self, tree: &Tree) -> Result<(), Problem> {
+        let records = ancestors(CONFIG_JSON).filter(|folder| self.pristine.nodes.contains_key(*folder));
+        if let Some(folder) = records.into_iter().find(|path| !tree.get(*path).is_some_and(Node::is_folder)) {
+            let what = format!("{} is no folder any more", self.home.path().join(folder).display());
+            return Err(Problem::new(what, "ask the vendor: the update tool has put something else there"));
+        }
+        let total = tree.values().map(Node::bytes).fold(0, u64::saturating_add);
+        if total <= self.most {
+            return Ok(());
+        }
+        let largest = tree.iter().max_by_key(|(_, node)| node.bytes());
+        let largest = largest.map(|(path, node)| format!("{} ({})", printable(path), ByteSize(node.bytes())));
+        Err(Problem::new(
+            format!(
+                "the product has grown to {}, and --max-unpacked-size allows {}; its largest file is {}",
+                ByteSize(total),
+                ByteSize(self.most),
+                largest.unwrap_or_default()
+            ),
+            "ask the vendor about this hotfix, or raise --max-unpacked-size",
+        ))
     }
 
     fn is_same(&mut self, path: &str, old: &Node, new: &Node) -> io::Result<bool> {

@@ -76,9 +76,12 @@ fn password_from(source: impl Read, name: &str) -> Result<SecretString, Problem>
     let hint = "give the password as one line of text";
     let mut text = String::new();
     source
-        .take(NO_LONGER_THAN)
+        .take(NO_LONGER_THAN + 1)
         .read_to_string(&mut text)
         .map_err(|error| Problem::new(format!("{name} cannot be read as text"), hint).because(error))?;
+    if text.len() as u64 > NO_LONGER_THAN {
+        return Err(Problem::new(format!("{name} has more than {NO_LONGER_THAN} bytes"), hint));
+    }
     let line = text.strip_suffix('\n').unwrap_or(&text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() {

@@ -156,11 +156,15 @@ pub(crate) fn found_in(path: &str) -> Problem {
     )
 }
 
+/// A larger file of a kept workspace is not searched: it goes.
+const LARGEST_KEPT: u64 = 20_000_000_000;
+
 /// Removes every file below `folder` that holds a secret; returns how many.
 pub fn remove_from(folder: &Path, secrets: &Secrets) -> usize {
     let files = WalkDir::new(folder).into_iter().filter_map(Result::ok).filter(|entry| entry.file_type().is_file());
     let holds = |path: &Path| File::open(path).and_then(|file| secrets.are_in(file)).unwrap_or(true);
-    files.filter(|entry| holds(entry.path()) && std::fs::remove_file(entry.path()).is_ok()).count()
+    let is_large = |entry: &walkdir::DirEntry| entry.metadata().is_ok_and(|file| file.len() > LARGEST_KEPT);
+    files.filter(|entry| (is_large(entry) || holds(entry.path())) && std::fs::remove_file(entry.path()).is_ok()).count()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Steps 4 to 6, in one workspace: the product unpacked, the update tool made ready, the hotfixes applied.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,12 +9,13 @@ use hotfix_docker::progress::Task;
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
+use crate::blocking::unless_cancelled;
 use crate::cache::Cache;
 use crate::changes::{Changes, Delta, PatchedProduct};
 use crate::credentials::Credentials;
 use crate::home::ProductHome;
 use crate::leaks::{self, Secrets};
-use crate::pack::{CONFIG_JSON, LOGS};
+use crate::pack::{CONFIG_JSON, LOGS, ancestors};
 use crate::plan::Plan;
 use crate::provision::{Provisioned, provide};
 use crate::recorder::Recorder;
@@ -73,25 +74,28 @@ impl<'a> Work<'a> {
 
     async fn patch_timed(&self, recorder: &mut Recorder) -> Result<PatchedProduct, Failure> {
         let product = &self.product;
-        let begin = || Changes::begin(product.pristine.clone(), Arc::clone(&product.home), self.private.clone());
-        let mut changes = recorder.check(Step::ExtractPack, begin)?;
+        let (pristine, home, private) = (product.pristine.clone(), Arc::clone(&product.home), self.private.clone());
+        let most = self.plan.request.max_unpacked_size;
+        let begin =
+            async |cancel| unless_cancelled(&cancel, move || Changes::begin(pristine, home, private, most)).await;
+        let mut changes = recorder.look_ahead(Step::ExtractPack, begin).await?;
         recorder.run(Step::InitializeUpdateTool, async |cancel| self.tool.initialize(&cancel).await).await?;
-        recorder.step(Step::InitializeUpdateTool, || {
-            changes.skip()?;
-            self.check_level()
-        })?;
+        let skip = async |cancel| unless_cancelled(&cancel, move || changes.skip().map(|()| changes)).await;
+        changes = recorder.look_ahead(Step::InitializeUpdateTool, skip).await?;
+        recorder.step(Step::InitializeUpdateTool, || self.check_level())?;
         let mut deltas = Vec::new();
         if !self.plan.hotfixes.as_slice().is_empty() {
-            let applied = recorder
-                .run(Step::ApplyHotfixes, async |cancel| self.apply(&mut changes, &mut deltas, &cancel).await)
-                .await;
+            let applied =
+                recorder.run(Step::ApplyHotfixes, async |cancel| self.apply(changes, &mut deltas, &cancel).await).await;
             deltas.iter().for_each(|(number, delta): &(u32, Delta)| recorder.hotfix(*number, delta.clone()));
-            applied?;
+            changes = applied?;
         }
-        let mut patched = recorder.check(Step::ApplyHotfixes, || changes.finish())?;
-        patched.deltas = deltas;
-        recorder.check(Step::BuildImage, || leaks::check(&patched, &self.secrets()))?;
-        Ok(patched)
+        let finish = async |cancel| unless_cancelled(&cancel, move || changes.finish()).await;
+        let patched = recorder.look_ahead(Step::ApplyHotfixes, finish).await?;
+        let (patched, secrets) = (PatchedProduct { deltas, ..patched }, self.secrets());
+        let search =
+            async |cancel| unless_cancelled(&cancel, move || leaks::check(&patched, &secrets).map(|()| patched)).await;
+        recorder.look_ahead(Step::BuildImage, search).await
     }
 
     /// What must not be in an image, as far as it is known by now.
@@ -106,10 +110,19 @@ impl<'a> Work<'a> {
     pub fn clean_records(&self) -> io::Result<()> {
         // Never an overlay, see `must_be_whole`.
         let home = self.product.home.path();
+        if let Some(folder) =
+            ancestors(LOGS).find(|folder| !home.join(folder).symlink_metadata().is_ok_and(|is| is.is_dir()))
+        {
+            let reason = format!("{folder} is no folder any more");
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, reason));
+        }
         let config = home.join(CONFIG_JSON);
         match read_records(&config) {
             Ok(records) => match scrub(&records, &self.private) {
-                Ok(clean) => fs::write(&config, clean)?,
+                Ok(clean) => {
+                    fs::remove_file(&config)?;
+                    File::create_new(&config)?.write_all(&clean)?;
+                }
                 Err(_) => fs::remove_file(&config)?,
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -138,16 +151,20 @@ impl<'a> Work<'a> {
 
     async fn apply(
         &self,
-        changes: &mut Changes,
+        mut changes: Changes,
         deltas: &mut Vec<(u32, Delta)>,
         cancel: &CancellationToken,
-    ) -> Result<(), Problem> {
+    ) -> Result<Changes, Problem> {
         let hotfixes = self.plan.hotfixes.as_slice();
         let task = Task::items("", hotfixes.len() as u64);
         for hotfix in hotfixes {
             task.rename(format!("hotfix {} of {} ({})", hotfix.number, hotfixes.len(), hotfix.file));
             self.tool.apply(hotfix, &self.workspace.hotfixes(), cancel).await?;
-            let Some(delta) = changes.attribute(hotfix.newest)? else {
+            let time = hotfix.newest;
+            let attribute = move || changes.attribute(time).map(|delta| (changes, delta));
+            let (looked, delta) = unless_cancelled(cancel, attribute).await?;
+            changes = looked;
+            let Some(delta) = delta else {
                 return Err(Problem::new(
                     format!(
                         "the update tool said that hotfix {} ({}) is applied, but nothing in the product changed",
@@ -172,7 +189,7 @@ impl<'a> Work<'a> {
             deltas.push((hotfix.number, delta));
             task.add(1);
         }
-        Ok(())
+        Ok(changes)
     }
 
     /// The tool's own files go, its records are cleaned.

@@ -127,12 +127,18 @@ impl Drop for Group {
 async fn tail_of(source: Option<impl AsyncRead + Unpin>) -> Vec<u8> {
     let mut tail = Vec::new();
     let Some(mut source) = source else { return tail };
-    let mut buffer = vec![0; 16 * 1024];
+    let (mut buffer, mut is_cut) = (vec![0; 16 * 1024], false);
     while let Ok(read @ 1..) = source.read(&mut buffer).await {
         tail.extend_from_slice(&buffer[..read]);
         if tail.len() > 2 * TAIL {
             tail.drain(..tail.len() - TAIL);
+            is_cut = true;
         }
+    }
+    if is_cut {
+        // Half a line can begin with half a secret, which nobody would know for one.
+        let end = tail.iter().position(|byte| *byte == b'\n').map_or(tail.len(), |end| end + 1);
+        tail.drain(..end);
     }
     tail
 }
@@ -167,6 +173,16 @@ mod tests {
     async fn code_and_output_are_kept() {
         let finished = finished("echo out; echo err >&2; exit 3").await;
         assert_eq!((finished.code, finished.output.as_str()), (Some(3), "out\nerr\n"));
+    }
+
+    #[tokio::test]
+    async fn of_what_is_cut_off_whole_lines_are_kept() {
+        let long = finished("yes secret | head -n 40000 | tr -d '\\n'; echo; echo end").await;
+        assert_eq!(long.output, "end\n");
+        let endless = finished("yes secret | head -n 40000 | tr -d '\\n'").await;
+        assert_eq!(endless.output, "");
+        let many = finished("yes secret | head -n 40000").await;
+        assert!(many.output.len() > TAIL / 2 && many.output.lines().all(|line| line == "secret"));
     }
 
     #[tokio::test]

@@ -6,8 +6,10 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use rustix::fs::OFlags;
 use serde_json::{Map, Value};
 
 use crate::said_once;
@@ -26,13 +28,19 @@ const SHORTEST_PART: usize = 6;
 /// Of `config.json`, in bytes: those seen have some kilobytes, and they are in memory as a whole.
 pub const LARGEST_RECORDS: u64 = 16 << 20;
 
-/// The content of the `config.json` at `path`.
+/// The content of the `config.json` at `path`, which must be a file: what is behind a link is somebody else's.
 ///
 /// # Errors
-/// Where it cannot be read; [`io::ErrorKind::FileTooLarge`] for more than [`LARGEST_RECORDS`].
+/// Where it cannot be read, or is none; [`io::ErrorKind::FileTooLarge`] for more than [`LARGEST_RECORDS`].
 pub fn read_records(path: &Path) -> io::Result<Vec<u8>> {
+    if !path.symlink_metadata()?.is_file() {
+        let reason = format!("{} is no regular file", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, reason));
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     let mut records = Vec::new();
-    File::open(path)?.take(LARGEST_RECORDS + 1).read_to_end(&mut records)?;
+    file.take(LARGEST_RECORDS + 1).read_to_end(&mut records)?;
     if records.len() as u64 > LARGEST_RECORDS {
         let reason = format!("{} is larger than {} MiB", path.display(), LARGEST_RECORDS >> 20);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));

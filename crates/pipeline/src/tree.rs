@@ -50,6 +50,18 @@ pub struct Node {
     pub stamp: Stamp,
 }
 
+impl Node {
+    /// Whether it is a folder.
+    pub fn is_folder(&self) -> bool {
+        self.kind == Kind::Directory
+    }
+
+    /// Its length, where it is a file.
+    pub fn bytes(&self) -> u64 {
+        if self.kind == Kind::File { self.stamp.size } else { 0 }
+    }
+}
+
 /// Everything in a folder, by path from there.
 pub type Tree = BTreeMap<String, Node>;
 

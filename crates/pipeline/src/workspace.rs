@@ -20,6 +20,8 @@ const PREFIX: &str = "hotfix-";
 /// And while they are made, and while they are removed: nobody misses those.
 const NEW: &str = temporary::PREFIX;
 const GONE: &str = ".hotfix-gone-";
+/// Folders in each other that are removed as they are: paths have an end, and so have files that are open at once.
+const DEEPEST: usize = 40;
 /// A file in each that is not to be kept: without anybody who works there it was left.
 const MARK: &str = ".in-use";
 /// Others can take a new one for one that was left in the moment before it is locked.
@@ -208,7 +210,7 @@ fn discard(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Removes a folder even where the tool left folders that their owner may not open or write to.
+/// Removes a folder even where the tool left folders that their owner may not open or write to, or that are too deep for a path.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     if fs::remove_dir_all(path).is_ok() {
         return Ok(());
@@ -217,13 +219,26 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
     fs::remove_dir_all(path)
 }
 
-/// From the outside in: what cannot be opened cannot be looked into.
-fn open_up(folder: &Path) -> io::Result<()> {
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
+/// From the outside in: what cannot be opened cannot be looked into. What is deep down is moved to the top.
+fn open_up(top: &Path) -> io::Result<()> {
+    let (mut folders, mut moved) = (vec![(top.to_owned(), 0)], 0);
+    while let Some((folder, depth)) = folders.pop() {
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+        for entry in fs::read_dir(&folder)? {
+            let entry = entry?;
+            if !entry.file_type()?.is_dir() {
+                continue;
+            }
+            if depth < DEEPEST {
+                folders.push((entry.path(), depth + 1));
+                continue;
+            }
+            // Moved, it may be one that its owner may not write to.
+            fs::set_permissions(entry.path(), fs::Permissions::from_mode(0o700))?;
+            let higher = top.join(format!(".hotfix-deep-{moved}"));
+            moved += 1;
+            fs::rename(entry.path(), &higher)?;
+            folders.push((higher, 1));
         }
     }
     Ok(())
@@ -246,6 +261,22 @@ mod tests {
         }
         assert_eq!(fs::metadata(workspace.path()).expect("there").permissions().mode() & 0o777, 0o700);
         drop(workspace);
+        assert_eq!(fs::read_dir(parent.path()).expect("there").count(), 0);
+    }
+
+    #[test]
+    fn what_is_too_deep_for_a_path_goes_too() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let top = parent.path().join("top");
+        fs::create_dir(&top).expect("can be made");
+        // Built from the inside out, since no path leads there.
+        for _ in 0..3000 {
+            let outer = parent.path().join("outer");
+            fs::create_dir(&outer).expect("can be made");
+            fs::rename(&top, outer.join("inner")).expect("can be moved");
+            fs::rename(&outer, &top).expect("can be moved");
+        }
+        remove(&top).expect("can be removed");
         assert_eq!(fs::read_dir(parent.path()).expect("there").count(), 0);
     }
 

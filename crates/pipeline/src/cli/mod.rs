@@ -26,6 +26,7 @@ use bytesize::ByteSize;
 use secrecy::ExposeSecret;
 use tracing::{debug, info, warn};
 
+use crate::blocking::unless_cancelled;
 use crate::credentials::Credentials;
 use crate::inputs::{check_written_folders, hint_for};
 use crate::inspect::inspect;
@@ -206,7 +207,10 @@ async fn run(cli: &Cli, apply: &Apply) -> u8 {
 
 /// The whole job; returns the names of the image.
 async fn apply_hotfixes(request: &Request, apply: &Apply, recorder: &mut Recorder) -> Result<Vec<String>, Failure> {
-    let credentials = recorder.check(Step::ValidateInputs, || apply.credential_sources().read())?;
+    // Whoever is to give the password may never do so.
+    let sources = apply.credential_sources();
+    let read = async |cancel| unless_cancelled(&cancel, move || sources.read()).await;
+    let credentials = recorder.look_ahead(Step::ValidateInputs, read).await?;
     if let (Some(commands), Some(credentials)) = (github::commands(), &credentials) {
         commands.mask(credentials.password.expose_secret());
     }

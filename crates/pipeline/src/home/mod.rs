@@ -39,9 +39,13 @@ pub(crate) fn make_tools_runnable(home: &Path) -> io::Result<()> {
 /// Lets everybody run `program`.
 ///
 /// # Errors
-/// Where it is not there, or somebody else's.
+/// Where it is not there, no file, or somebody else's.
 pub(crate) fn set_run_bit(program: &Path) -> io::Result<()> {
-    let mode = fs::metadata(program)?.permissions().mode();
+    let metadata = program.symlink_metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"));
+    }
+    let mode = metadata.permissions().mode();
     if mode & 0o111 == 0o111 {
         return Ok(());
     }

@@ -98,7 +98,8 @@ impl Installation {
         let path = self.home.join(CONFIG_JSON);
         let hint = "restore it from a backup, or ask the vendor: the update tool needs it too";
         let unreadable = || Problem::new(format!("{} cannot be read", path.display()), hint);
-        let config = match read_records(&path) {
+        // Of a server it can be elsewhere.
+        let config = match path.canonicalize().and_then(|path| read_records(&path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(Standing { update_level: None, hotfixes: 0 });
             }

@@ -37,6 +37,8 @@ pub const SETUP_SCRIPT: &str = "update_tool_setup.sh";
 const RUN_AGAIN: u32 = 3;
 /// How much of the tool's output an error shows.
 const SHOWN_LINES: usize = 15;
+/// Characters of each of them.
+const LONGEST_LINE: usize = 1000;
 
 /// A tool that takes longer to say its version has something else in mind.
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
@@ -351,7 +353,9 @@ impl<'a> UpdateTool<'a> {
 
     fn failed(&self, what: &str, finished: &Finished) -> Problem {
         let lines: Vec<&str> = finished.output.lines().filter(|line| !line.trim().is_empty()).collect();
-        let shown = lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n");
+        let lines = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+        let shown: Vec<String> = lines.iter().map(|line| line.chars().take(LONGEST_LINE).collect()).collect();
+        let shown = shown.join("\n");
         let (how, hint, kind) = match finished.code {
             Some(CONFLICTS) => (
                 "it found conflicts (exit code 3)".to_owned(),

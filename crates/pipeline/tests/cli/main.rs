@@ -32,6 +32,7 @@ mod full_disk;
 mod full_size;
 mod github_actions;
 mod hardships;
+mod hostile_tools;
 mod hostile_zips;
 mod if_changed;
 mod inputs;

@@ -1,0 +1,118 @@
+//! An update tool that leaves what no update tool should: nothing outside the workspace is read into the image or written to, and
+//! nobody waits for ever.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::Scenario;
+
+/// What every script does first; the second word is the level.
+const RECORDS: &str = r#"mkdir -p $home/updates
+[ -e $home/updates/config.json ] || echo '{ "update-level": "10" }' >$home/updates/config.json
+[ $1 = current-state ] && exit 0
+"#;
+
+/// A tool that does `what` when it applies a hotfix.
+fn tool(what: &str) -> Scenario {
+    let scenario = Scenario::new().without_engine().with_script(&format!("{RECORDS}{what}"));
+    scenario.args(["--base-image", "scratch", "--through", "1"])
+}
+
+#[test]
+fn records_that_are_something_else() {
+    for (what, words) in [
+        ("rm $home/updates/config.json; mkfifo $home/updates/config.json", "is no regular file"),
+        ("rm $home/updates/config.json; mkdir $home/updates/config.json", "is no regular file"),
+        ("rm $home/updates/config.json; ln -s \"$VICTIM/config.json\" $home/updates/config.json", "is no regular file"),
+        ("rm -rf $home/updates; ln -s \"$VICTIM\" $home/updates", "is no folder any more"),
+        ("head -c 17000000 /dev/zero >$home/updates/config.json", "is larger than 16 MiB"),
+    ] {
+        for mode in ["auto", "copy"] {
+            for keep in [&[][..], &["--keep-workspace", "--workspace", "kept"]] {
+                let scenario = tool(what).args(["--workspace-mode", mode]).args(keep.iter().copied());
+                let text = r#"{ "username": "mine", "access-token": "mine-too", "auth": "c2VjcmV0" }"#;
+                let scenario = scenario.with_file("victim/config.json", text).with_file("victim/logs/log", "mine");
+                let victim = scenario.path("victim").to_str().expect("UTF-8").to_owned();
+                let scenario = scenario.env("VICTIM", &victim);
+                let run = scenario.apply().fails_with(6).says("error: apply-hotfixes: ").says(words);
+                assert_eq!(scenario.text("victim/config.json"), text, "{what}: {}", run.stderr);
+                assert_eq!(scenario.text("victim/logs/log"), "mine", "{what}: {}", run.stderr);
+                assert!(!scenario.path("image").exists(), "{what}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tool_that_is_a_link() {
+    let name = update_tool_sim::tool_file_name();
+    let scenario = tool(&format!("rm $home/bin/{name}; ln -s \"$VICTIM\" $home/bin/{name}; exit 2"));
+    let scenario = scenario.with_file("victim.sh", "#!/bin/sh\n");
+    let victim = scenario.path("victim.sh").to_str().expect("UTF-8").to_owned();
+    let scenario = scenario.env("VICTIM", &victim);
+    let before = fs::metadata(&victim).expect("there").permissions();
+    scenario.apply().fails(6, "apply-hotfixes").says("cannot be made executable").says("it is no regular file");
+    assert_eq!(fs::metadata(&victim).expect("there").permissions(), before);
+}
+
+#[test]
+fn more_than_the_product_may_have() {
+    let scenario = tool("truncate -s 4T $home/lib/large.bin 2>/dev/null || truncate -s 4T $home/large.bin");
+    let start = Instant::now();
+    let run = scenario.apply().fails(6, "apply-hotfixes").says("--max-unpacked-size allows 18.6 GiB");
+    run.says("its largest file is ").says("large.bin (4.0 TiB)");
+    assert!(start.elapsed() < Duration::from_secs(60), "nothing of it is read");
+}
+
+#[test]
+fn folders_without_end() {
+    // Renamed together, since no path leads to the innermost.
+    let deep = "cd $home; path=$(printf 'd/%.0s' $(seq 300)); mkdir top; \
+                for i in $(seq 12); do mkdir -p outer/$path; mv top outer/$path; mv outer top; done";
+    let run = tool(deep).args(["--workspace-mode", "copy"]).apply().fails(6, "apply-hotfixes").stderr.clone();
+    assert!(run.contains("File name too long") && !run.contains("could not be removed"), "{run}");
+}
+
+/// What it says is cut, and the password with it.
+#[test]
+fn a_line_without_end_shows_no_part_of_a_secret() {
+    let password = "Secr3t-Pass-xyz";
+    let scenario = tool(
+        "i=0; while [ $i -lt 4000 ]; do printf %s%s%s%s%s%s%s%s%s%s $P $P $P $P $P $P $P $P $P $P; i=$((i+1)); done; exit 1",
+    );
+    let scenario = scenario.args(["--report", "report"]).env("UPDATE_TOOL_PASSWORD", password).env("P", password);
+    let run = scenario.apply().fails(6, "apply-hotfixes");
+    for part in [&password[..6], &password[6..], &password[10..]] {
+        assert!(!run.stderr.contains(part), "{part}: {}", run.stderr.len());
+        assert!(!scenario.text("report/report.json").contains(part), "{part}");
+    }
+    let long = tool("head -c 50000 /dev/zero | tr '\\0' A; exit 1").apply().fails(6, "apply-hotfixes").stderr.len();
+    assert!(long < 6000, "{long}");
+}
+
+/// Whatever somebody is waited for, they are not when they are told to stop.
+#[test]
+fn a_password_that_never_comes() {
+    let scenario = Scenario::new().without_engine().without_credentials();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        scenario.path("fifo"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from_raw_mode(0o600),
+        0,
+    )
+    .expect("a pipe");
+    let arguments = ["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes", "-u", "jo", "--password-file", "fifo"];
+    let child = scenario.spawn(&arguments);
+    std::thread::sleep(Duration::from_millis(500));
+    let start = Instant::now();
+    kill_process(Pid::from_raw(child.id().cast_signed()).expect("not 0"), Signal::INT).expect("it is there");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    let long = Scenario::new().without_credentials().with_file("long", "x".repeat(70_000));
+    let long = long.args(["-u", "jo", "--password-file", "long"]);
+    long.apply().fails(4, "validate-inputs").says("the password file long has more than 65536 bytes");
+}
