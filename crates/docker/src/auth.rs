@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -12,7 +11,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use serde::Deserialize;
 
 use crate::credential_helper::{self, HELPER_LIMIT};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// The key under which `docker login` files Docker Hub.
 pub(crate) const DOCKER_HUB_KEY: &str = "https://index.docker.io/v1/";
@@ -92,7 +91,7 @@ struct ConfigFile {
 impl ConfigFile {
     /// `None` where there is no such file.
     fn read(file: &Path) -> Result<Option<Self>, String> {
-        let bytes = match fs::read(file) {
+        let bytes = match files::read(file, files::SMALL) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(format!("{}: {error}", file.display())),

@@ -3,7 +3,7 @@ use super::*;
 async fn found(config: &str, registry: &str) -> Result<Credentials, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("config.json");
-    fs::write(&file, config).expect("writable");
+    std::fs::write(&file, config).expect("writable");
     look_up(&file, registry).await
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use reqwest::{Certificate, ClientBuilder, Identity};
 
-use crate::{Error, Result, auth};
+use crate::{Error, Result, auth, files};
 
 /// Where the engine looks.
 const OF_THE_ENGINE: &str = "/etc/docker";
@@ -65,7 +65,7 @@ fn other_half(file: &Path, extension: &str) -> Result<PathBuf> {
 }
 
 fn read(file: &Path) -> Result<Vec<u8>> {
-    fs::read(file).map_err(|error| unusable(file, error.to_string()))
+    files::read(file, files::SMALL).map_err(|error| unusable(file, error.to_string()))
 }
 
 fn unusable(file: &Path, reason: impl Into<String>) -> Error {

@@ -8,7 +8,7 @@ use tracing::warn;
 
 use crate::endpoint::{Surroundings, TlsFiles};
 use crate::hashing::digest_of;
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// The context that stands for none.
 const DEFAULT: &str = "default";
@@ -66,7 +66,7 @@ fn used(config: &Path) -> Option<String> {
         #[serde(rename = "currentContext")]
         current_context: Option<String>,
     }
-    let bytes = fs::read(config).ok()?;
+    let bytes = files::read(config, files::SMALL).ok()?;
     match serde_json::from_slice::<Config>(&bytes) {
         Ok(config) => config.current_context.filter(|name| !name.is_empty()),
         Err(error) => {
@@ -81,7 +81,7 @@ fn read(contexts: &Path, name: String, named_by: String, surroundings: &Surround
     let hash = digest.trim_start_matches("sha256:");
     let file = contexts.join("meta").join(hash).join("meta.json");
     let damaged = |reason: String| Error::Context { name: name.clone(), path: file.clone(), reason };
-    let bytes = match fs::read(&file) {
+    let bytes = match files::read(&file, files::SMALL) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(Error::NoSuchContext { known: names(contexts), name, named_by });
@@ -99,7 +99,7 @@ fn read(contexts: &Path, name: String, named_by: String, surroundings: &Surround
 /// Names of all contexts, for whoever mistyped one.
 fn names(contexts: &Path) -> Vec<String> {
     let folders = fs::read_dir(contexts.join("meta")).into_iter().flatten().filter_map(Result::ok);
-    let metas = folders.filter_map(|folder| fs::read(folder.path().join("meta.json")).ok());
+    let metas = folders.filter_map(|folder| files::read(&folder.path().join("meta.json"), files::SMALL).ok());
     let mut names: Vec<String> =
         metas.filter_map(|bytes| serde_json::from_slice::<Meta>(&bytes).ok()).map(|meta| meta.name).collect();
     names.push(DEFAULT.to_owned());

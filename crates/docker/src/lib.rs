@@ -23,6 +23,7 @@ pub mod engine;
 mod entries;
 pub mod error;
 pub mod fetch;
+pub mod files;
 pub mod folder;
 mod gzip;
 pub mod hashing;

@@ -6,6 +6,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
+use hotfix_docker::files;
 use hotfix_docker::hashing::digest_of;
 use hotfix_docker::reference::ImageRef;
 use tracing::debug;
@@ -24,7 +25,7 @@ impl Memory {
 
     /// The blob with this digest. One that was changed is none.
     pub(crate) fn blob(&self, digest: &str) -> Option<Bytes> {
-        let bytes = fs::read(self.path("blobs", digest)?).ok()?;
+        let bytes = files::read(&self.path("blobs", digest)?, files::SMALL).ok()?;
         (digest_of(&bytes) == digest).then(|| bytes.into())
     }
 
@@ -34,7 +35,7 @@ impl Memory {
 
     /// The digest that a tag had when it was last looked at.
     pub(crate) fn tag(&self, reference: &ImageRef) -> Option<String> {
-        fs::read_to_string(self.path("tags", &name_of(reference))?).ok()
+        files::read_text(&self.path("tags", &name_of(reference))?).ok()
     }
 
     pub(crate) fn keep_tag(&self, reference: &ImageRef, digest: &str) {

@@ -1,7 +1,7 @@
 //! Step 2: pack, folder, credentials, names, free disk; nothing is unpacked before all of it holds.
 
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
 use hotfix_docker::oci_layout;
@@ -78,9 +78,11 @@ fn check_workspace_mode(request: &Request) -> Result<(), Problem> {
     }
 }
 
-/// Folders that will be written to: allowed to us, and none of them in the hotfix folder, which stays as it is.
+/// Folders that will be written to: allowed to us, none of them in the hotfix folder, which stays as it is, and none where another
+/// one's content would be taken for its own.
 pub(crate) fn check_written_folders(request: &Request) -> Result<(), Problem> {
     check_elsewhere(request, &request.hotfix_dir, "in the hotfix folder, which is never written to")?;
+    check_apart(request)?;
     for (option, folder) in written_folders(request) {
         let there = nearest_existing(folder);
         if !there.is_dir() {
@@ -99,6 +101,30 @@ pub(crate) fn check_written_folders(request: &Request) -> Result<(), Problem> {
         })?;
     }
     Ok(())
+}
+
+fn check_apart(request: &Request) -> Result<(), Problem> {
+    let folders: Vec<_> = written_folders(request).map(|(option, folder)| (option, absolute(folder), folder)).collect();
+    let of = |wanted: &str| folders.iter().find(|(option, ..)| *option == wanted).map(|(_, place, _)| place);
+    let cache = request.cache.as_ref().map(|cache| absolute(&cache.folder));
+    for (option, place, folder) in &folders {
+        let other = match *option {
+            "--output" if of("--workspace") == Some(place) => "the workspace",
+            "--output" | "--report" if cache.as_ref().is_some_and(|cache| place.starts_with(cache)) => "the cache",
+            _ => continue,
+        };
+        let what = format!("{option} {} is in {other}, which has content of its own", folder.display());
+        return Err(Problem::new(what, "give a folder elsewhere"));
+    }
+    Ok(())
+}
+
+/// Without links, as far as it is there.
+fn absolute(folder: &Path) -> PathBuf {
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let there = nearest_existing(&folder);
+    let rest = folder.strip_prefix(there).unwrap_or(Path::new(""));
+    there.canonicalize().unwrap_or_else(|_| there.to_owned()).join(rest)
 }
 
 /// That nothing is written into the folder `kept`; `why` says what it is.

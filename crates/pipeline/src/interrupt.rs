@@ -58,6 +58,8 @@ impl Interrupt {
         let interrupt = Self::default();
         let (mut int, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let mut hup = (!is_ignored(SignalKind::hangup())).then(|| signal(SignalKind::hangup())).transpose()?;
+        // A limit on the length of files is an error of whoever writes, not the end of us. Whom we start, it ends as ever.
+        drop(signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?);
         let listening = interrupt.clone();
         tokio::spawn(async move {
             let signal = tokio::select! {

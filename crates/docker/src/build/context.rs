@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 use super::ignore::Ignore;
 use crate::hashing::digest_of;
 use crate::layer::{Entry, FileContent, Layer, Metadata, Node};
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// What is sent to the builder, as a tar that is made while it is sent.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ impl Context {
         let unusable = |path: &Path, reason: &str| Error::BuildContext { path: path.into(), reason: reason.to_owned() };
         let name = file.file_name().and_then(|name| name.to_str());
         let dockerfile = name.ok_or_else(|| unusable(file, "has a name that is not UTF-8"))?.to_owned();
-        let text = std::fs::read_to_string(file).map_err(Error::io("read", file))?;
+        let text = files::read_text(file).map_err(Error::io("read", file))?;
         let ignore = Ignore::of(folder, &dockerfile)?;
         let mut entries = Layer::default();
         let mut walk = WalkDir::new(folder).min_depth(1).into_iter();

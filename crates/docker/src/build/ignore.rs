@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::{Error, Result};
+use crate::{Error, Result, files};
 
 /// What a `.dockerignore` says, in its order.
 #[derive(Debug, Clone, Default)]
@@ -42,7 +42,7 @@ impl Ignore {
     pub fn of(folder: &Path, dockerfile: &str) -> Result<Self> {
         for name in [format!("{dockerfile}.dockerignore"), ".dockerignore".to_owned()] {
             let file = folder.join(name);
-            match std::fs::read_to_string(&file) {
+            match files::read_text(&file) {
                 Ok(text) => {
                     return Self::parse(&text).map_err(|reason| Error::BuildContext { path: file, reason });
                 }

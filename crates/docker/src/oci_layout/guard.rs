@@ -10,8 +10,8 @@ use std::time::Duration;
 use tempfile::NamedTempFile;
 use tokio_util::sync::CancellationToken;
 
-use super::{BLOBS, INDEX, UNFINISHED};
-use crate::{Error, Result};
+use super::{BLOBS, INDEX, LARGEST_DOCUMENT, UNFINISHED};
+use crate::{Error, Result, files};
 
 /// How often it is looked whether another one has done its work.
 const PATIENCE: Duration = Duration::from_millis(20);
@@ -100,7 +100,7 @@ impl LayoutGuard {
 
     pub(super) fn replace_index(&mut self, directory: &Path, written: Vec<u8>) -> Result<()> {
         let path = directory.join(INDEX);
-        let before = fs::read(&path).ok();
+        let before = files::read(&path, LARGEST_DOCUMENT).ok();
         write_whole(&path, &written)?;
         self.index = Some(ReplacedIndex { path, before, written });
         Ok(())
@@ -149,7 +149,7 @@ impl Drop for LayoutGuard {
 impl ReplacedIndex {
     /// Whether it could be undone: not where somebody has written another one since.
     fn undo(&self) -> bool {
-        if fs::read(&self.path).is_ok_and(|now| now != self.written) {
+        if files::read(&self.path, LARGEST_DOCUMENT).is_ok_and(|now| now != self.written) {
             return false;
         }
         match &self.before {

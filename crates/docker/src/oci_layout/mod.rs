@@ -6,7 +6,6 @@ mod guard;
 mod read;
 mod write;
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::base::Platform;
+use crate::files;
 use crate::hashing::is_digest;
 use crate::reference::ImageRef;
 use crate::said::shown;
@@ -142,7 +142,7 @@ impl LayoutImage {
     pub(crate) fn open_layer(&self, index: usize) -> Result<Box<dyn Read + Send>> {
         let layer = &self.layers[index];
         let path = blob_path(&self.directory, &layer.digest)?;
-        let file = BufReader::with_capacity(1 << 17, File::open(&path).map_err(Error::io("read", &path))?);
+        let file = BufReader::with_capacity(1 << 17, files::open(&path).map_err(Error::io("read", &path))?);
         match layer.media_type.rsplit(['.', '+']).next() {
             Some("gzip") => Ok(Box::new(flate2::bufread::MultiGzDecoder::new(file))),
             Some("zstd") => Ok(Box::new(zstd::Decoder::with_buffer(file).map_err(Error::io("read", &path))?)),

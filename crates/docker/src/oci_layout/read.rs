@@ -1,8 +1,7 @@
 //! Images out of a layout.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
@@ -10,6 +9,7 @@ use serde_json::Value;
 
 use super::{Descriptor, INDEX, INDEX_TYPE, Index, LARGEST_DOCUMENT, LAYOUT_FILE, LayoutImage, Manifest, blob_path};
 use crate::base::{BaseImage, Platform, Source};
+use crate::files;
 use crate::hashing::digest_of;
 use crate::said::{listed, shown};
 use crate::{Error, Result};
@@ -168,14 +168,13 @@ fn read_blob<T: DeserializeOwned>(directory: &Path, descriptor: &Descriptor) -> 
 
 /// The content of a file of the layout that is no layer.
 fn read_document(directory: &Path, path: &Path) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(Error::io("read", path))?;
-    file.take(LARGEST_DOCUMENT + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
-    if bytes.len() as u64 > LARGEST_DOCUMENT {
-        let name = path.strip_prefix(directory).unwrap_or(path).display();
-        return Err(damaged(directory, format!("{name} is larger than {} MiB", LARGEST_DOCUMENT >> 20)));
-    }
-    Ok(bytes)
+    files::read(path, LARGEST_DOCUMENT).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge | ErrorKind::InvalidInput => {
+            let name = path.strip_prefix(directory).unwrap_or(path).display();
+            damaged(directory, format!("{name}: {error}"))
+        }
+        _ => Error::io("read", path)(error),
+    })
 }
 
 fn damaged(directory: &Path, reason: impl Into<String>) -> Error {

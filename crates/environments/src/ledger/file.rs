@@ -4,10 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use hotfix_docker::files;
 use tracing::warn;
 
 use super::record::Record;
-use super::{from_lines, to_lines};
+use super::{LARGEST, from_lines, to_lines};
 use crate::{Error, Result};
 
 /// A file of records.
@@ -23,7 +24,7 @@ impl FileLedger {
 
     /// No file is no records.
     pub(super) fn read(&self) -> Result<Vec<Record>> {
-        let bytes = match std::fs::read(&self.path) {
+        let bytes = match files::read(&self.path, LARGEST) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             bytes => bytes.map_err(Error::file("read", &self.path))?,
         };
@@ -41,11 +42,18 @@ impl FileLedger {
 
     pub(super) fn add(&self, record: &Record) -> Result<()> {
         let failed = || Error::file("write to the ledger", &self.path);
+        // Neither a pipe nor a device.
+        if self.path.exists() {
+            files::open(&self.path).map_err(failed())?;
+        }
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&self.path).map_err(failed())?;
         file.lock().map_err(failed())?;
         let mut before = Vec::new();
-        file.read_to_end(&mut before).map_err(failed())?;
+        (&mut file).take(LARGEST).read_to_end(&mut before).map_err(failed())?;
+        if before.len() as u64 == LARGEST {
+            return Err(failed()(io::ErrorKind::FileTooLarge.into()));
+        }
         // What is no ledger is not written to.
         self.records_in(&before)?;
         add_line(&mut file, &before, to_lines([record]).as_bytes()).map_err(failed())

@@ -17,6 +17,9 @@ use record::SCHEMA;
 use crate::settings::LedgerPlace;
 use crate::{Error, Result};
 
+/// Of all records together, in bytes; one has some hundred.
+const LARGEST: u64 = 64 << 20;
+
 pub use actor::{Actor, Declared};
 pub use record::{Act, Kind, Move, Outcome, Place, Record};
 

@@ -12,13 +12,11 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use super::record::Record;
-use super::{from_lines, in_order, to_lines};
+use super::{LARGEST, from_lines, in_order, to_lines};
 use crate::{Error, Result};
 
 /// Type of the artifacts.
 const KIND: &str = "application/vnd.hotfix.ledger.v1+jsonl";
-/// Of all records together, in bytes; one has some hundred.
-const LARGEST: u64 = 64 << 20;
 /// Times that all records are put together for readers, before that is left to others.
 const TRIES: usize = 3;
 

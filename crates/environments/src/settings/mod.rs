@@ -3,10 +3,10 @@
 mod read;
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hotfix_docker::files;
 use hotfix_docker::reference::{ImageRef, without_password};
 
 use crate::{Error, Result};
@@ -116,7 +116,7 @@ impl Environments {
     /// [`Error::File`], or [`Error::Setting`] with the place in it.
     pub fn read(path: &Path) -> Result<Self> {
         let text =
-            fs::read_to_string(path).map_err(|source| Error::File { action: "read", path: path.to_owned(), source })?;
+            files::read_text(path).map_err(|source| Error::File { action: "read", path: path.to_owned(), source })?;
         let folder = path.parent().unwrap_or(Path::new(""));
         read::parse(&path.display().to_string(), &text, folder)
     }

@@ -24,6 +24,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use bytesize::ByteSize;
+use hotfix_docker::files;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -155,7 +156,7 @@ fn mark(folder: &Path) -> io::Result<()> {
 }
 
 fn check_mark(folder: &Path) -> io::Result<()> {
-    match fs::read(folder.join(TAG_FILE)) {
+    match files::read(&folder.join(TAG_FILE), files::SMALL) {
         // The other run is about to write it.
         Ok(tag) if tag == TAG || tag.is_empty() => Ok(()),
         Ok(_) => Err(io::Error::other("it is the cache of another program")),
@@ -183,13 +184,12 @@ fn make_folder(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// As large as what packs say of their files may be.
+const LARGEST_RECORD: u64 = 1 << 28;
+
 /// The record in `file`; none where there is none, or one that is not understood.
 fn read_record<T: DeserializeOwned>(file: &Path) -> Option<T> {
-    // Of a pipe nobody knows when it ends.
-    if !fs::metadata(file).ok()?.is_file() {
-        return None;
-    }
-    serde_json::from_slice(&fs::read(file).ok()?).ok()
+    serde_json::from_slice(&files::read(file, LARGEST_RECORD).ok()?).ok()
 }
 
 fn write_record(file: &Path, record: &impl Serialize) -> io::Result<()> {

@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use hotfix_docker::files;
 use rustix::io::{FdFlags, fcntl_setfd};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
@@ -75,7 +76,7 @@ impl Installation {
         if !metadata.is_dir() {
             return Err(Problem::new(format!("{shown} is no folder"), hint));
         }
-        let text = fs::read_to_string(home.join(PRODUCT_TXT)).map_err(|error| {
+        let text = files::read_text(&home.join(PRODUCT_TXT)).map_err(|error| {
             Problem::new(format!("{shown} holds no product: {PRODUCT_TXT} in it cannot be read"), hint).because(error)
         })?;
         let Some((product, version)) = split_product(text.trim()) else {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use hotfix_docker::files;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -133,7 +134,7 @@ impl Journal {
                  --backup said, or beside the product)",
             )
         };
-        let text = match fs::read(&file) {
+        let text = match files::read(&file, files::SMALL) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             text => text.map_err(|error| unreadable().because(error))?,
         };
@@ -230,7 +231,7 @@ impl Journal {
     /// Where it cannot be read.
     pub fn snapshot(&self) -> Result<Snapshot, Problem> {
         let file = self.folder.join(SNAPSHOT);
-        let read = fs::read(&file).and_then(|text| Ok(serde_json::from_slice(&text)?));
+        let read = files::read(&file, files::SMALL).and_then(|text| Ok(serde_json::from_slice(&text)?));
         read.map_err(|error| {
             let hint = format!(
                 "check its permissions; if it is lost, remove {}, and begin anew: {}",

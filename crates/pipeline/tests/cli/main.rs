@@ -50,6 +50,7 @@ mod migrate_interrupt;
 mod migrate_page;
 mod migrate_resumed;
 mod names;
+mod odd_files;
 mod pages;
 mod platform;
 mod podman;

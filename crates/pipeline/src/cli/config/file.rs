@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use hotfix_docker::files;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -28,10 +29,7 @@ pub(super) fn text(path: &Path, origin: Option<&str>) -> Result<String, Problem>
 
 /// Of a pipe or a device nobody knows when it ends, but of the one that means nothing at all.
 fn read_file(path: &Path) -> std::io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() && path != Path::new("/dev/null") {
-        return Err(std::io::Error::other("it is no regular file"));
-    }
-    std::fs::read(path)
+    if path == Path::new("/dev/null") { Ok(Vec::new()) } else { files::read(path, files::SMALL) }
 }
 
 /// What the file sets, and what is wrong with it, from top to bottom.
