@@ -7,7 +7,7 @@ use tar::{Archive, Entry};
 
 /// What an entry has before its content, all extensions (long names, extended attributes) together. Linux has names of 4 KiB
 /// and attributes of 64 KiB.
-const LARGEST_HEADER: u64 = 1 << 20;
+pub const LARGEST_HEADER: u64 = 1 << 20;
 
 /// Calls `each` with every entry of `tar`.
 ///
@@ -18,7 +18,7 @@ pub(crate) fn each_entry<R: Read>(
     mut each: impl FnMut(&mut Entry<'_, Bounded<'_, R>>) -> io::Result<()>,
 ) -> io::Result<()> {
     let left = Cell::new(LARGEST_HEADER);
-    let mut archive = Archive::new(Bounded { inner: tar, left: &left });
+    let mut archive = Archive::new(Bounded::new(tar, &left));
     for entry in archive.entries()? {
         let mut entry = entry?;
         left.set(u64::MAX);
@@ -43,11 +43,19 @@ fn stored_sparse(entry: &mut Entry<'_, impl Read>) -> io::Result<u64> {
     entry.header().entry_size()
 }
 
-/// A reader that comes to an end with its allowance.
+/// A reader that comes to an end with its allowance, for archives that are gone through by hand: that is [`LARGEST_HEADER`] while the
+/// archive looks for the next entry, and as much as there is while the content of one is read, to its end.
 #[derive(Debug)]
-pub(crate) struct Bounded<'a, R> {
+pub struct Bounded<'a, R> {
     inner: R,
     left: &'a Cell<u64>,
+}
+
+impl<'a, R> Bounded<'a, R> {
+    /// A reader of `inner` with the allowance `left`.
+    pub fn new(inner: R, left: &'a Cell<u64>) -> Self {
+        Self { inner, left }
+    }
 }
 
 impl<R: Read> Read for Bounded<'_, R> {

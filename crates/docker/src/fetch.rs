@@ -1,5 +1,6 @@
 //! An image out of its registry into an OCI layout, with no engine between.
 
+use std::io;
 use std::path::Path;
 
 use futures_util::{StreamExt, TryStreamExt};
@@ -58,6 +59,7 @@ async fn fetch_all(
     std::fs::write(&path, &resolved.raw.bytes).map_err(Error::io("write", &path))?;
     let wanted = std::iter::once(&resolved.manifest.config).chain(&resolved.manifest.layers);
     let bytes = resolved.manifest.layer_bytes();
+    check_room(into, bytes)?;
     info!("fetching {reference} ({} layers, {bytes} bytes)", resolved.manifest.layers.len());
     let task = Task::bytes(format!("fetching {reference}"), bytes);
     futures_util::stream::iter(wanted.map(|blob| fetch_blob(&repository, blob, into, &task)))
@@ -71,6 +73,18 @@ async fn fetch_all(
         return Err(unexpected(reference, &format!("give {reference}"), reason));
     }
     Ok(named(image, reference, resolved.digest))
+}
+
+/// Whether what is declared has room on the disk of `folder`, before it is fetched.
+pub(crate) fn check_room(folder: &Path, bytes: u64) -> Result<()> {
+    let Ok(disk) = rustix::fs::statvfs(folder) else { return Ok(()) };
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    // Where a disk says that it has nothing at all, it does not know.
+    if disk.f_blocks == 0 || bytes <= free {
+        return Ok(());
+    }
+    let reason = format!("{bytes} bytes are to be fetched, and {free} are free");
+    Err(Error::io("write to the folder", folder)(io::Error::new(io::ErrorKind::StorageFull, reason)))
 }
 
 /// The image under the name and the digest by which others find it.
@@ -100,7 +114,7 @@ async fn fetch_blob_once(repository: &Repository, blob: &Descriptor, into: &Path
             damaged(repository.reference(), &action, format!("it has more than the {} bytes it should", blob.size))
         })?;
         // A disk is fast enough not to be waited for elsewhere.
-        std::io::Write::write_all(&mut file, &chunk).map_err(Error::io("write", &path))?;
+        io::Write::write_all(&mut file, &chunk).map_err(Error::io("write", &path))?;
         task.add(chunk.len() as u64);
     }
     let (file, digest, size) = file.finish();

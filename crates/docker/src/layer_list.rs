@@ -6,7 +6,7 @@ use std::io;
 use sha2::{Digest, Sha256};
 
 use crate::entries::{Memory, each_entry};
-use crate::fetch::{fetch_blob, temporary_folder};
+use crate::fetch::{check_room, fetch_blob, temporary_folder};
 use crate::look::{HashOnly, Meaning, meaning_of};
 use crate::oci_layout::{Descriptor, LayoutImage};
 use crate::progress::Task;
@@ -42,6 +42,7 @@ impl Repository {
         let folder = TemporaryFolder::new().map_err(Error::io("make a folder in", &temporary_folder()))?;
         let blobs = folder.path().join("blobs/sha256");
         std::fs::create_dir_all(&blobs).map_err(Error::io("make the folder", &blobs))?;
+        check_room(&blobs, layer.size)?;
         let task = Task::bytes(format!("reading a layer of {}", self.reference()), layer.size);
         fetch_blob(self, layer, folder.path(), &task).await?;
         let fetched = LayoutImage { directory: folder.path().to_owned(), layers: vec![layer.clone()], origin: None };

@@ -277,11 +277,14 @@ fn scan_layer(
 ) -> io::Result<()> {
     each_entry(layer, |entry| {
         match meaning_of(&entry.path_bytes()) {
-            Meaning::Emptied(folder) => found.retain(|known, _| !is_below(known, &folder)),
-            Meaning::Removed(path) => found.retain(|known, _| *known != path && !is_below(known, &path)),
+            Meaning::Emptied(folder) => remove_below(found, &folder),
+            Meaning::Removed(path) => {
+                remove_below(found, &path);
+                found.remove(&path);
+            }
             Meaning::Present(path) => {
                 if !entry.header().entry_type().is_dir() {
-                    found.retain(|known, _| !is_below(known, &path));
+                    remove_below(found, &path);
                 }
                 if wanted(&path) {
                     let here = found_in(entry)?;
@@ -292,6 +295,14 @@ fn scan_layer(
         }
         Ok(())
     })
+}
+
+/// Everything in `folder` is gone. An image has as many entries as it likes, so not all that was found is looked through for each.
+fn remove_below(found: &mut FoundPaths, folder: &str) {
+    let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+    let below = found.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
+    let below: Vec<String> = below.map(|(path, _)| path.clone()).collect();
+    below.iter().for_each(|path| drop(found.remove(path)));
 }
 
 /// Whether `path` is in `folder`, at whatever depth.

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::checksums::Sha256Digest;
 use crate::home::ProductHome;
-use crate::pack::{CONFIG_JSON, NodeKind, ancestors, printable};
+use crate::pack::{CONFIG_JSON, NodeKind, PRODUCT_TXT, ancestors, printable};
 use crate::pristine::Pristine;
 use crate::scrub::{Private, scrub};
 use crate::step::Problem;
@@ -168,10 +168,25 @@ impl Changes {
 
     /// Before anything in it is read.
     fn check_bounds(&self, tree: &Tree) -> Result<(), Problem> {
+        if let ProductHome::Folder(home) = self.home.as_ref()
+            && !home.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
+        {
+            let what = format!("{} is no folder any more", home.display());
+            return Err(Problem::new(what, "ask the vendor: the update tool has put something else there"));
+        }
         let records = ancestors(CONFIG_JSON).filter(|folder| self.pristine.nodes.contains_key(*folder));
         if let Some(folder) = records.into_iter().find(|path| !tree.get(*path).is_some_and(Node::is_folder)) {
             let what = format!("{} is no folder any more", self.home.path().join(folder).display());
             return Err(Problem::new(what, "ask the vendor: the update tool has put something else there"));
+        }
+        // The vendor's own tools look there for what the product is.
+        let is_product = |path: &str| self.pristine.nodes.contains_key(path);
+        if is_product(PRODUCT_TXT) && !tree.get(PRODUCT_TXT).is_some_and(|node| node.kind == Kind::File) {
+            let what = format!("{PRODUCT_TXT} is gone from the product");
+            return Err(Problem::new(
+                what,
+                "ask the vendor: a hotfix, or the update tool, has removed what the product is known by",
+            ));
         }
         let total = tree.values().map(Node::bytes).fold(0, u64::saturating_add);
         if total <= self.most {

@@ -82,7 +82,9 @@ fn password_from(source: impl Read, name: &str) -> Result<SecretString, Problem>
     if text.len() as u64 > NO_LONGER_THAN {
         return Err(Problem::new(format!("{name} has more than {NO_LONGER_THAN} bytes"), hint));
     }
-    let line = text.strip_suffix('\n').unwrap_or(&text);
+    // Windows' editors begin a file with it.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let line = text.strip_suffix('\n').unwrap_or(text);
     let line = line.strip_suffix('\r').unwrap_or(line);
     if line.is_empty() {
         return Err(Problem::new(format!("{name} is empty"), hint));
@@ -143,6 +145,7 @@ mod tests {
         let read = |text: &str| password_from(text.as_bytes(), "it").map(|p| p.expose_secret().to_owned());
         assert_eq!(read(" a b \n").expect("one line"), " a b ");
         assert_eq!(read("x\r\n").expect("one line"), "x");
+        assert_eq!(read("\u{feff}x\n").expect("one line"), "x");
         assert!(read("\n").expect_err("empty").to_string().contains("empty"));
         assert!(read("a\nb\n").expect_err("two").to_string().contains("more than one line"));
     }

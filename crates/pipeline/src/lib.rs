@@ -46,6 +46,7 @@ mod said_once;
 pub mod scrub;
 pub mod source;
 pub mod step;
+pub mod stock;
 pub mod stragglers;
 pub mod tree;
 pub mod unchanged;

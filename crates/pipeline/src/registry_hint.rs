@@ -3,6 +3,8 @@
 use hotfix_docker::Error;
 use hotfix_docker::auth::config_folder;
 
+use crate::inputs::hint_for;
+
 /// What to do next after `error`, where the registry is `registry`.
 pub(crate) fn hint(registry: &str, error: &Error) -> String {
     match error {
@@ -24,6 +26,9 @@ pub(crate) fn hint(registry: &str, error: &Error) -> String {
             format!("repair {file} or the credential helper that it names (docker login does)")
         }
         Error::NotInRegistry { .. } => "check the name and the tag".to_owned(),
+        Error::Io { path, source, .. } => {
+            hint_for(source, path, "set TMPDIR, or --workspace, to a folder on a larger disk")
+        }
         _ => "see what the registry said, and try again".to_owned(),
     }
 }

@@ -194,6 +194,8 @@ fn remove_leftovers(parent: &Path) {
         stragglers::end(&path);
         match discard(&path) {
             Ok(()) => info!("{}, which a run that was killed has left, is removed", path.display()),
+            // Somebody else was quicker.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => warn!("{}, which a run that was killed has left, cannot be removed: {error}", path.display()),
         }
     }

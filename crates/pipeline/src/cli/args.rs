@@ -16,6 +16,7 @@ use secrecy::SecretString;
 use super::cache_args::CacheCommand;
 use super::env_args::EnvCommand;
 use super::image_args::{ImageOptions, WorkOptions, request};
+use super::images::ImagesCommand;
 use super::server_args::{BackupArgs, MigrateArgs, RestoreArgs, RevertArgs, StateArgs};
 use crate::credentials::{CredentialSources, PASSWORD_VARIABLE, USERNAME_VARIABLE};
 use crate::request::{Request, ToolCredentials};
@@ -127,6 +128,9 @@ pub enum Command {
     /// Unpacked packs that are kept to be used again
     #[command(subcommand)]
     Cache(CacheCommand),
+    /// Images in the engine that hotfix has made
+    #[command(subcommand)]
+    Images(ImagesCommand),
     /// Environments: which hotfixes are where, by the registry alone
     #[command(subcommand)]
     Env(EnvCommand),

@@ -8,6 +8,7 @@ mod env;
 mod env_args;
 mod github;
 mod image_args;
+mod images;
 mod output;
 mod progress;
 mod server;
@@ -38,6 +39,7 @@ use crate::recorder::Recorder;
 use crate::report::Report;
 use crate::request::{Request, ToolCredentials};
 use crate::step::{DEFECT, DONE, Failure, Problem, Step, TIMED_OUT, USAGE};
+use crate::stragglers;
 use crate::unchanged::Comparison;
 
 use args::{Apply, Cli, Command, Format};
@@ -73,6 +75,7 @@ fn start(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             return cannot_start(&cli, "the program cannot be started", &error);
         }
     };
+    stragglers::adopt();
     let code = runtime.block_on(dispatch(&cli));
     runtime.shutdown_timeout(LAST_CALL);
     code
@@ -116,6 +119,7 @@ async fn dispatch(cli: &Cli) -> u8 {
         Command::Plan { run } => plan(cli, run.request()).await,
         Command::Inspect { image } => show(cli, image).await,
         Command::Cache(command) => cache::run(cli, command),
+        Command::Images(command) => images::run(cli, command).await,
         Command::Env(command) => env::run(cli, command).await,
         Command::State(args) => server::state(cli, args).await,
         Command::Backup(args) => server::backup(cli, args).await,

@@ -1,10 +1,13 @@
 //! The file of a backup: a tar, compressed with zstd, that begins with its manifest. It counts once it was read back.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use hotfix_docker::entries::{Bounded, LARGEST_HEADER};
+use hotfix_docker::files;
 use hotfix_docker::progress::Task;
 use serde::Deserialize;
 use tar::{Archive, Builder, EntryType, Header};
@@ -25,7 +28,9 @@ const MANIFEST: &str = "hotfix-backup.json";
 /// Of zstd: its default, quicker than disks.
 const COMPRESSION: i32 = 3;
 /// Longer ones are no manifest: a million files take less.
-const LONGEST_MANIFEST: u64 = 1 << 28;
+const LONGEST_MANIFEST: u64 = 32 << 20;
+/// Zeros at the end of a tar, which is made of blocks of 10 KiB at most.
+const LONGEST_END: u64 = 64 << 10;
 
 /// A backup that was read to its end and is whole.
 #[derive(Debug, Clone)]
@@ -205,36 +210,43 @@ fn read(path: &Path, shown: &Path, take: Take<'_>) -> Result<Manifest, Problem> 
     let hint = "give the file that 'hotfix backup' wrote, as it was written";
     let damaged = |reason: String| Problem::new(format!("{} is damaged: {reason}", shown.display()), hint);
     let broken = |error: io::Error| damaged("it cannot be unpacked".to_owned()).because(error);
-    let file = File::open(path)
+    let file = files::open(path)
         .map_err(|error| Problem::new(format!("the backup {} cannot be read", shown.display()), hint).because(error))?;
     let none = || Problem::new(format!("{} is no backup", shown.display()), hint);
     let decoder = zstd::Decoder::new(BufReader::new(file)).map_err(|error| none().because(error))?;
-    let mut archive = Archive::new(BufReader::new(decoder));
+    let left = Cell::new(LARGEST_HEADER);
+    let mut archive = Archive::new(Bounded::new(BufReader::new(decoder), &left));
     let mut entries = archive.entries().map_err(|error| none().because(error))?;
-    let first = entries.next().ok_or_else(none)?.map_err(|error| none().because(error))?;
+    let mut first = entries.next().ok_or_else(none)?.map_err(|error| none().because(error))?;
+    left.set(u64::MAX);
     if first.path_bytes().as_ref() != MANIFEST.as_bytes() {
         return Err(none());
     }
-    let manifest = manifest(first.take(LONGEST_MANIFEST), &damaged)?;
+    let manifest = manifest((&mut first).take(LONGEST_MANIFEST), &damaged)?;
+    io::copy(&mut first, &mut io::sink()).map_err(broken)?;
+    left.set(LARGEST_HEADER);
     let mut expected = manifest.entries.iter();
     for found in entries {
         let mut found = found.map_err(broken)?;
+        left.set(u64::MAX);
         let path = String::from_utf8_lossy(&found.path_bytes()).trim_end_matches('/').to_owned();
         let Some(entry) = expected.next().filter(|entry| entry.path == path) else {
             return Err(damaged(format!("{} is not where its manifest says", printable(&path))));
         };
         let wrong = |error: io::Error| damaged(printable(&entry.path)).because(error);
         check(entry, &mut found, take, wrong)?;
+        io::copy(&mut found, &mut io::sink()).map_err(broken)?;
+        left.set(LARGEST_HEADER);
     }
     if let Some(missing) = expected.next() {
         return Err(damaged(format!("{} is not in it", printable(&missing.path))));
     }
     // A tar ends with zeros; what comes after them is nobody's.
-    let mut rest = archive.into_inner().bytes();
-    match rest.find(|byte| !matches!(byte, Ok(0))) {
-        None => Ok(manifest),
-        Some(Ok(_)) => Err(damaged("there is something behind its end".to_owned())),
-        Some(Err(error)) => Err(broken(error)),
+    let mut rest = Vec::new();
+    archive.into_inner().take(LONGEST_END).read_to_end(&mut rest).map_err(broken)?;
+    match rest.iter().all(|byte| *byte == 0) && (rest.len() as u64) < LONGEST_END {
+        true => Ok(manifest),
+        false => Err(damaged("there is something behind its end".to_owned())),
     }
 }
 

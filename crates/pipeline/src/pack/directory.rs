@@ -10,7 +10,7 @@ use zip::CompressionMethod;
 use super::archive::Archive;
 use super::links::leads_out;
 use super::name::{safe_name, shown, split_product};
-use super::{SMALL, printable};
+use super::printable;
 use crate::step::Problem;
 
 /// Something in the product's folder.
@@ -54,6 +54,12 @@ impl Node {
 }
 
 const TYPE_BITS: u32 = 0o170_000;
+/// No system has longer ones (`PATH_MAX` of Linux, without its end).
+const LONGEST_LINK: u64 = 4095;
+/// For the names of everything in a product; those of the largest ones take some 2 MB.
+pub(crate) const NAMES_MEMORY: usize = 128 << 20;
+/// What a node takes beside its name.
+pub(crate) const NODE_MEMORY: usize = 128;
 
 /// An entry of the zip, checked for itself.
 struct Entry {
@@ -103,6 +109,7 @@ fn read_entry(archive: &mut Archive, index: usize) -> Result<Entry, String> {
         let unix = data.unix_mode();
         let mode = unix.unwrap_or_default() & 0o777;
         let kind = match unix.unwrap_or_default() & TYPE_BITS {
+            _ if raw.ends_with(b"/") && data.size() > 0 => return Err(say("is a folder, and has content")),
             _ if raw.ends_with(b"/") => NodeKind::Directory,
             0 | 0o100_000 => NodeKind::File { index, size: data.size() },
             0o120_000 => NodeKind::Symlink { target: String::new() },
@@ -149,11 +156,11 @@ pub fn entry_time(time: zip::DateTime) -> u64 {
 fn read_link(archive: &mut Archive, index: usize) -> Result<String, String> {
     let mut target = String::new();
     let entry = archive.by_index(index).map_err(|error| error.to_string())?;
-    if entry.size() > SMALL {
-        return Err("its link target is too long".to_owned());
+    if entry.size() > LONGEST_LINK {
+        return Err(format!("its link target has more than {LONGEST_LINK} bytes"));
     }
     entry
-        .take(SMALL)
+        .take(LONGEST_LINK)
         .read_to_string(&mut target)
         .map_err(|error| format!("its link target cannot be read: {error}"))?;
     Ok(target)
@@ -194,13 +201,7 @@ fn below(folder: &str, entries: Vec<Entry>) -> Result<BTreeMap<String, Node>, St
         }
     }
     let newest = nodes.values().map(|node| node.mtime).max().unwrap_or_default();
-    let implied: Vec<String> = nodes.keys().flat_map(|path| ancestors(path)).map(str::to_owned).collect();
-    for path in implied {
-        let node = nodes.entry(path.clone()).or_insert(Node { kind: NodeKind::Directory, mode: 0o755, mtime: newest });
-        if node.kind != NodeKind::Directory {
-            return Err(format!("{}: is a file or a link, and a folder to others", printable(&path)));
-        }
-    }
+    add_folders(&mut nodes, Node { kind: NodeKind::Directory, mode: 0o755, mtime: newest })?;
     let link_at = |path: &str| match &nodes.get(path)?.kind {
         NodeKind::Symlink { target } => Some(target.as_str()),
         _ => None,
@@ -209,11 +210,39 @@ fn below(folder: &str, entries: Vec<Entry>) -> Result<BTreeMap<String, Node>, St
         if let NodeKind::Symlink { target } = &node.kind
             && leads_out(path, target, link_at)
         {
-            return Err(format!("{}: is a link that leaves the product, to '{}'", printable(path), printable(target)));
+            let path = printable(path);
+            return Err(match target.as_str() {
+                "" => format!("{path}: is a link to nothing"),
+                _ => format!("{path}: is a link that leaves the product, to '{}'", printable(target)),
+            });
         }
     }
     check_alike(&nodes)?;
     Ok(nodes)
+}
+
+/// Folders that are nowhere but in the paths of what is in them.
+fn add_folders(nodes: &mut BTreeMap<String, Node>, folder: Node) -> Result<(), String> {
+    let paths: Vec<String> = nodes.keys().cloned().collect();
+    let mut left = NAMES_MEMORY;
+    let mut take = |path: &str| {
+        left = left.checked_sub(path.len() + NODE_MEMORY).ok_or("it has more names than can be kept in mind")?;
+        Ok::<_, String>(())
+    };
+    for path in &paths {
+        take(path)?;
+        for above in ancestors(path).collect::<Vec<_>>().into_iter().rev() {
+            match nodes.get(above) {
+                Some(node) if node.kind == NodeKind::Directory => break,
+                Some(_) => return Err(format!("{}: is a file or a link, and a folder to others", printable(above))),
+                None => {
+                    take(above)?;
+                    nodes.insert(above.to_owned(), folder.clone());
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// No two paths that are one on file systems that take no notice of case, or of how letters are composed.

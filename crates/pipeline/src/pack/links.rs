@@ -11,18 +11,20 @@ pub(crate) fn leads_out<'a>(path: &str, target: &str, link_at: impl Fn(&str) -> 
     if !is_plain(target) {
         return true;
     }
-    let mut at: Vec<&str> = path.split('/').collect();
-    at.pop();
+    let mut at = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
     let mut rest: VecDeque<&str> = target.split('/').collect();
     let mut links = 1;
     while let Some(part) = rest.pop_front() {
         match part {
             "" | "." => {}
-            ".." if at.pop().is_none() => return true,
-            ".." => {}
+            ".." if at.is_empty() => return true,
+            ".." => go_up(&mut at),
             name => {
-                at.push(name);
-                let Some(next) = link_at(&at.join("/")) else { continue };
+                if !at.is_empty() {
+                    at.push('/');
+                }
+                at.push_str(name);
+                let Some(next) = link_at(&at) else { continue };
                 links += 1;
                 if !is_plain(next) {
                     return true;
@@ -30,12 +32,17 @@ pub(crate) fn leads_out<'a>(path: &str, target: &str, link_at: impl Fn(&str) -> 
                 if links > MOST_LINKS {
                     return false;
                 }
-                at.pop();
+                go_up(&mut at);
                 next.split('/').rev().for_each(|part| rest.push_front(part));
             }
         }
     }
     false
+}
+
+/// To the folder above.
+fn go_up(at: &mut String) {
+    at.truncate(at.rfind('/').unwrap_or_default());
 }
 
 fn is_plain(target: &str) -> bool {

@@ -22,6 +22,7 @@ use crate::step::Problem;
 pub use hotfix_environments::printable::printable;
 
 pub(crate) use archive::open as open_zip;
+pub(crate) use directory::{NAMES_MEMORY, NODE_MEMORY};
 pub use directory::{Node, NodeKind, ancestors, entry_time};
 pub(crate) use extract::{settle_folders, settle_path};
 pub(crate) use links::leads_out;

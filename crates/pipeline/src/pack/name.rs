@@ -49,6 +49,9 @@ fn number(text: &str) -> Option<u32> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
+/// Folders in each other; the deepest of the vendor's products have some twenty.
+const DEEPEST: usize = 200;
+
 /// Checks the name of an entry: relative, UTF-8, `/` between plain names, nothing that could end up elsewhere or fool a
 /// terminal. Returns it without a `/` at its end.
 ///
@@ -67,6 +70,9 @@ pub(crate) fn safe_name(raw: &[u8]) -> Result<String, String> {
     }
     if name.len() > 4096 {
         return Err(format!("is of {} bytes", name.len()));
+    }
+    if name.split('/').count() > DEEPEST {
+        return Err(format!("has more than {DEEPEST} parts"));
     }
     let name = name.strip_suffix('/').unwrap_or(name);
     for part in name.split('/') {

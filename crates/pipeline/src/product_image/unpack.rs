@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::ProductImage;
 use crate::checksums::{HashWriter, Sha256Digest};
 use crate::pack::{
-    CONFIG_JSON, LOGS, Node, NodeKind, ancestors, leads_out, printable, safe_name, settle_folders, settle_path,
+    CONFIG_JSON, LOGS, NAMES_MEMORY, NODE_MEMORY, Node, NodeKind, ancestors, leads_out, printable, safe_name,
+    settle_folders, settle_path,
 };
 use crate::pristine::Pristine;
 use crate::scrub::read_records;
@@ -31,6 +32,7 @@ impl ProductImage {
             nodes: BTreeMap::new(),
             digests: Vec::new(),
             left: max_size,
+            names: NAMES_MEMORY,
             cancel: cancel.clone(),
             task: Task::bytes(format!("taking the product out of {}", self.base.name), 0),
         };
@@ -52,6 +54,8 @@ struct Unpack {
     digests: Vec<Sha256Digest>,
     /// Bytes that may still come.
     left: u64,
+    /// Memory for names.
+    names: usize,
     cancel: CancellationToken,
     task: Task,
 }
@@ -90,6 +94,8 @@ impl Unpack {
             };
         }
         safe_name(path.as_bytes()).map_err(|reason| refused(&format!("its name {reason}")))?;
+        let names = self.names.checked_sub(path.len() + NODE_MEMORY);
+        self.names = names.ok_or_else(|| refused("there are more names in it than can be kept in mind"))?;
         self.make_folders_above(path)?;
         self.make_room(path, matches!(kind, Kind::Directory))?;
         let kind = self.make(path, kind)?;
@@ -185,7 +191,8 @@ impl Unpack {
 
     fn below(&self, path: &str) -> impl Iterator<Item = String> + use<'_> {
         let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
-        self.nodes.keys().filter(move |known| known.starts_with(&prefix)).cloned()
+        let from = self.nodes.range(prefix.clone()..);
+        from.map(|(known, _)| known).take_while(move |known| known.starts_with(&prefix)).cloned()
     }
 
     fn remove(&mut self, path: &str) -> io::Result<()> {
@@ -225,7 +232,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let home = folder.path().join("product");
         let (nodes, digests, cancel) = (BTreeMap::new(), Vec::new(), CancellationToken::new());
-        (folder, Unpack { home, nodes, digests, left, cancel, task: Task::bytes("test", 0) })
+        (folder, Unpack { home, nodes, digests, left, names: NAMES_MEMORY, cancel, task: Task::bytes("test", 0) })
     }
 
     const PLAIN: Metadata = Metadata { mode: 0o755, uid: 0, gid: 0, mtime: 7 };

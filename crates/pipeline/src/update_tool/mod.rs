@@ -27,6 +27,7 @@ use crate::redact::Redactor;
 use crate::request::ToolCredentials;
 use crate::scrub::tokens_in;
 use crate::step::{Kind, Problem};
+use crate::stragglers;
 use crate::tree::BIN;
 
 pub use place::ToolPlace;
@@ -292,7 +293,9 @@ impl<'a> UpdateTool<'a> {
         let mut command = self.command(program, arguments, authenticated);
         self.note_tokens();
         let start = Instant::now();
+        let strays = stragglers::watch();
         let finished = process::run(&mut command, cancel).await;
+        drop(strays);
         *self.busy.lock().unwrap_or_else(PoisonError::into_inner) += start.elapsed();
         self.place.end_stragglers();
         self.note_tokens();

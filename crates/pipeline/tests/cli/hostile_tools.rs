@@ -116,3 +116,49 @@ fn a_password_that_never_comes() {
     let long = long.args(["-u", "jo", "--password-file", "long"]);
     long.apply().fails(4, "validate-inputs").says("the password file long has more than 65536 bytes");
 }
+
+#[test]
+fn a_product_that_is_gone() {
+    for mode in ["auto", "copy"] {
+        let gone = |what: &str| tool(what).args(["--workspace-mode", mode]);
+        let run = gone("rm -rf $home/* 2>/dev/null; exit 0");
+        run.apply().fails(6, "apply-hotfixes").says("no folder any more");
+        let run = gone("rm -rf $home/lib $home/updates/product.txt");
+        run.apply().fails(6, "apply-hotfixes").says("updates/product.txt is gone from the product");
+    }
+    let moved =
+        tool("cd ..; mv wso2am-4.1.0 elsewhere; ln -s elsewhere wso2am-4.1.0").args(["--workspace-mode", "copy"]);
+    moved.apply().fails(6, "apply-hotfixes").says("wso2am-4.1.0 is no folder any more");
+}
+
+/// Whatever they did to be known by nothing.
+#[test]
+fn processes_that_are_left_behind() {
+    let command = || format!("{}.{:03}", 7000 + std::process::id() % 1000, number());
+    for mode in ["auto", "copy"] {
+        let seconds = command();
+        let scenario = tool(&format!("echo x >$home/x; env -i setsid /bin/sleep {seconds} >/dev/null 2>&1 &"));
+        scenario.args(["--workspace-mode", mode]).apply().succeeds();
+        assert!(!runs(&seconds), "{mode}");
+    }
+    let seconds = command();
+    let scenario = tool(&format!("env -i setsid /bin/sleep {seconds} >/dev/null 2>&1 & sleep 1000"));
+    let scenario = scenario.args(["--output", "oci:image"]);
+    let child = scenario.start_apply_until(|_| runs(&seconds));
+    kill_process(Pid::from_raw(child.id().cast_signed()).expect("not 0"), Signal::TERM).expect("it is there");
+    assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(143));
+    assert!(!runs(&seconds));
+}
+
+/// A number that no other test of this process takes.
+fn number() -> u32 {
+    static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+}
+
+/// Whether somebody sleeps for so long.
+fn runs(seconds: &str) -> bool {
+    let processes = fs::read_dir("/proc").expect("Linux").filter_map(Result::ok);
+    let mut commands = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    commands.any(|command| command == format!("/bin/sleep\0{seconds}\0").into_bytes())
+}

@@ -93,6 +93,48 @@ fn what_is_said_is_a_line() {
     }
 }
 
+/// What a manifest declares is not fetched until the disk is full.
+#[test]
+fn layers_without_end() {
+    let mut shelf = Shelf::default();
+    let config = shelf.blob(&format!("{OCI}.config.v1+json"), br#"{"rootfs":{"diff_ids":["x"]}}"#.to_vec());
+    let manifest = json!({
+        "schemaVersion": 2, "mediaType": format!("{OCI}.manifest.v1+json"), "config": config,
+        "layers": [{ "mediaType": format!("{OCI}.layer.v1.tar"), "digest": digest(b"x"), "size": 1_u64 << 62 }],
+    });
+    shelf.manifest("amd64", &format!("{OCI}.manifest.v1+json"), &manifest);
+    let server = shelf.serve();
+    let run = with_base(&server);
+    let run = run.apply().fails(8, "build-image").says("4611686018427387904 bytes are to be fetched, and ");
+    run.says("make room there, or set TMPDIR, or --workspace, to a folder on a larger disk");
+    assert!(!server.requests().iter().any(|request| request.contains(&digest(b"x"))));
+}
+
+/// However much is found, and however much more there is.
+#[test]
+fn an_image_of_many_files() {
+    let mut tar = Vec::new();
+    let mut add = |path: String| {
+        let mut header = tar::Header::new_gnu();
+        header.set_path(path).expect("short");
+        header.set_size(0);
+        header.set_mode(0o644);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(1);
+        header.set_cksum();
+        tar.extend_from_slice(header.as_bytes());
+    };
+    (0..50_000).for_each(|number| add(format!("o/{number}/updates/product.txt")));
+    (0..100_000).for_each(|number| add(format!("z/{number}")));
+    let mut shelf = Shelf::default();
+    shelf.image_of("amd64", &format!("{OCI}.layer.v1.tar"), &[tar]);
+    let scenario = bounded();
+    let start = std::time::Instant::now();
+    let run = scenario.run(&["state", &format!("image:{}/base/java:amd64", shelf.serve().host)]);
+    assert!(run.code == Some(4) && start.elapsed().as_secs() < 30, "{:?}: {}", start.elapsed(), run.stderr);
+}
+
 #[test]
 fn a_way_that_leads_on_and_on() {
     let around = Server::start(|request| Answer::new(307).header("location", format!("{}x", request.address)));

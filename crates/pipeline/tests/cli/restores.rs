@@ -334,3 +334,39 @@ fn what_is_behind_its_end_is_no_backup() {
         installed.run("restore b.tar.zst HOME").fails_with(4).says("b.tar.zst is damaged");
     }
 }
+
+/// What swells when it is unpacked is read no further than a backup can go.
+#[test]
+fn backups_that_swell() {
+    const PIECE: usize = 16 << 20;
+    let installed = Installed::new();
+    let packed = |bytes: &[u8]| zstd::encode_all(bytes, 1).expect("in memory");
+    let long = |kind: tar::EntryType| {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(1 << 40);
+        header.set_cksum();
+        let mut bytes = packed(header.as_bytes());
+        bytes.extend(packed(&vec![b'a'; PIECE]).repeat(256));
+        bytes
+    };
+    installed.run("backup HOME --to good.tar.zst --include bin").succeeds();
+    let mut zeros = fs::read(installed.scenario.path("good.tar.zst")).expect("readable");
+    zeros.extend(packed(&vec![0; PIECE]).repeat(256));
+    let cases = [
+        ("name", long(tar::EntryType::GNULongName), "an entry's name and attributes take more than 1 MiB"),
+        ("attributes", long(tar::EntryType::XHeader), "an entry's name and attributes take more than 1 MiB"),
+        ("zeros", zeros, "there is something behind its end"),
+    ];
+    for (name, bytes, said) in cases {
+        fs::write(installed.scenario.path(name), bytes).expect("written");
+        let home = installed.path("");
+        let arguments = ["--as=1500000000", env!("CARGO_BIN_EXE_hotfix"), "restore", name];
+        let mut command = std::process::Command::new("prlimit");
+        command.args(arguments).arg(home).current_dir(installed.scenario.path(""));
+        let output = command.output().expect("it starts");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{name}: {stderr}");
+        assert!(stderr.contains(said), "{name}: {stderr}");
+    }
+}

@@ -1,0 +1,116 @@
+//! `hotfix images`: the images of ours in the engine, and how to be rid of old ones.
+
+use std::fmt;
+
+use bytesize::ByteSize;
+use clap::Subcommand;
+use hotfix_docker::engine::Engine;
+use serde::Serialize;
+
+use super::args::Cli;
+use super::output;
+use crate::engine_problem::engine_problem;
+use crate::pack::printable;
+use crate::step::Step;
+use crate::stock::{self, Pruning, Stocked};
+
+/// `hotfix images`.
+#[derive(Debug, Subcommand)]
+pub enum ImagesCommand {
+    /// Show the images in the engine that hotfix has made
+    List,
+    /// Remove old ones; never one that a container uses, that has names in several repositories, or that something is built on
+    Prune {
+        /// How many of each repository stay, those that got their names last; one without any name never does
+        #[arg(long, value_name = "N")]
+        keep: usize,
+        /// Only show what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+/// Runs the command; returns the exit code.
+pub(super) async fn run(cli: &Cli, command: &ImagesCommand) -> u8 {
+    let answered = async {
+        let engine = Engine::connect().await?;
+        match command {
+            ImagesCommand::List => Ok(output::answer(&cli.talk, &List(stock::list(&engine).await?))),
+            ImagesCommand::Prune { keep, dry_run } => {
+                let pruning = stock::prune(&engine, *keep, *dry_run).await?;
+                let written = output::answer(&cli.talk, &Pruned { dry_run: *dry_run, pruning: &pruning });
+                Ok(if pruning.failed.is_empty() { written } else { Step::BuildImage.exit_code() })
+            }
+        }
+    };
+    answered.await.unwrap_or_else(|error| {
+        let problem = engine_problem(error);
+        output::error(&cli.talk, &problem.chain(), problem.hint());
+        Step::BuildImage.exit_code()
+    })
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct List(Vec<Stocked>);
+
+impl fmt::Display for List {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return writeln!(f, "the engine has no image that hotfix has made");
+        }
+        writeln!(f, "{:<44}{:<22}{:>11}  {:<22}id", "name", "product", "size", "named")?;
+        for image in &self.0 {
+            let product = format!("{} {}", image.product, image.version);
+            let size = ByteSize(image.bytes).to_string();
+            let needed = image.needed.as_ref().map(|why| format!("  ({})", printable(why))).unwrap_or_default();
+            let names = if image.names.is_empty() { vec!["(no name)".to_owned()] } else { image.names.clone() };
+            writeln!(
+                f,
+                "{:<44}{:<22}{size:>11}  {:<22}{}{needed}",
+                names[0],
+                printable(&product),
+                format!("{:.0}", image.tagged),
+                short(&image.id)
+            )?;
+            names[1..].iter().try_for_each(|name| writeln!(f, "{name}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// As engines show ids.
+fn short(id: &str) -> &str {
+    let id = id.trim_start_matches("sha256:");
+    id.get(..12).unwrap_or(id)
+}
+
+#[derive(Serialize)]
+struct Pruned<'a> {
+    dry_run: bool,
+    #[serde(flatten)]
+    pruning: &'a Pruning,
+}
+
+impl fmt::Display for Pruned<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |image: &Stocked| match image.names.is_empty() {
+            true => format!("{} {} without a name ({})", image.product, image.version, short(&image.id)),
+            false => image.names.join(", "),
+        };
+        let removed = if self.dry_run { "would remove" } else { "removed" };
+        for image in &self.pruning.removed {
+            writeln!(f, "{removed} {}", name(image))?;
+        }
+        for image in &self.pruning.needed {
+            writeln!(f, "kept {}: {}", name(image), image.needed.as_deref().map(printable).unwrap_or_default())?;
+        }
+        for (image, said) in &self.pruning.failed {
+            writeln!(f, "could not remove {}: {}", name(image), printable(said))?;
+        }
+        match (self.pruning.removed.len(), self.pruning.failed.len()) {
+            (0, 0) => writeln!(f, "nothing to remove; {} kept as the newest", self.pruning.kept),
+            (removed, _) => writeln!(f, "{removed} in all; {} kept as the newest", self.pruning.kept),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Images of ours in the engine: which there are, and which of them nobody needs any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::SystemTime;
+
+use hotfix_docker::engine::Engine;
+use hotfix_docker::inventory::Held;
+use hotfix_docker::reference::ImageRef;
+use hotfix_environments::labels::Holding;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// Every image of ours has it.
+const OURS: &str = "hotfix.fingerprint";
+/// What our layers of hotfixes are said to be made by.
+const MADE_BY: &str = "hotfix: ";
+
+/// An image of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stocked {
+    /// Its id in the engine.
+    pub id: String,
+    /// Its names; none where another image has taken them over.
+    pub names: Vec<String>,
+    /// `wso2am`.
+    pub product: String,
+    /// `4.1.0.10-hf3`.
+    pub version: String,
+    /// When it last got a name.
+    pub tagged: Timestamp,
+    /// Length of its layers in bytes; those that it has in common with others count for each.
+    pub bytes: u64,
+    /// Why it is to stay, whatever its age; none where nothing speaks for it.
+    pub needed: Option<String>,
+}
+
+/// What becomes of the images of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pruning {
+    /// Those that go, or would.
+    pub removed: Vec<Stocked>,
+    /// Those that the engine did not let go, with what it said.
+    pub failed: Vec<(Stocked, String)>,
+    /// Those that stay although they are older than those to be kept.
+    pub needed: Vec<Stocked>,
+    /// How many of the newest stay.
+    pub kept: usize,
+}
+
+/// All images of ours in the engine, those that got their names last first.
+///
+/// # Errors
+/// Where the engine does not answer properly.
+pub async fn list(engine: &Engine) -> hotfix_docker::Result<Vec<Stocked>> {
+    Ok(stock(&engine.images_with(OURS).await?))
+}
+
+/// Removes all but the `keep` newest images of each repository, and those without a name; never one that is needed. With `dry_run`
+/// nothing is removed.
+///
+/// # Errors
+/// Where the engine does not answer properly. An image that it does not let go is none.
+pub async fn prune(engine: &Engine, keep: usize, dry_run: bool) -> hotfix_docker::Result<Pruning> {
+    let (old, kept) = old(list(engine).await?, keep);
+    let (needed, old): (Vec<_>, Vec<_>) = old.into_iter().partition(|image| image.needed.is_some());
+    let mut pruning = Pruning { removed: Vec::new(), failed: Vec::new(), needed, kept };
+    for image in old {
+        match if dry_run { Ok(()) } else { remove(engine, &image).await } {
+            Ok(()) => pruning.removed.push(image),
+            Err(error) => {
+                let said = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+                pruning.failed.push((image, said));
+            }
+        }
+    }
+    Ok(pruning)
+}
+
+/// By its names, one after the other, so that one that it got meanwhile is left to whoever gave it.
+async fn remove(engine: &Engine, image: &Stocked) -> hotfix_docker::Result<()> {
+    for name in &image.names {
+        let reference: ImageRef = name.parse()?;
+        engine.remove_tag(&reference, &image.id).await?;
+    }
+    if image.names.is_empty() { engine.remove(&image.id).await } else { Ok(()) }
+}
+
+fn stock(held: &[Held]) -> Vec<Stocked> {
+    let mut stock: Vec<Stocked> = held.iter().filter_map(|image| stocked(image, held)).collect();
+    stock.sort_by(|a, b| (b.tagged, &a.names).cmp(&(a.tagged, &b.names)));
+    stock
+}
+
+fn stocked(image: &Held, all: &[Held]) -> Option<Stocked> {
+    let holding = Holding::in_labels(&image.labels)?;
+    Some(Stocked {
+        id: image.id.clone(),
+        names: image.names.clone(),
+        version: holding.image_version(),
+        product: holding.product,
+        tagged: timestamp(image.tagged),
+        bytes: image.bytes,
+        needed: needed(image, all),
+    })
+}
+
+fn timestamp(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or_default()
+}
+
+/// What speaks for an image, if anything does.
+fn needed(image: &Held, all: &[Held]) -> Option<String> {
+    if !image.containers.is_empty() {
+        return Some(format!("used by {}", image.containers.join(", ")));
+    }
+    // Labels are inherited.
+    let is_on = |upper: &Held, lower: &Held| {
+        let layers = upper.layers.strip_prefix(lower.layers.as_slice());
+        layers.is_some_and(|more| !more.is_empty()) && upper.labels.get(OURS) == lower.labels.get(OURS)
+    };
+    let is_below = image.history.iter().skip(1).any(|made_by| made_by.starts_with(MADE_BY));
+    let is_top = image.history.first().is_some_and(|made_by| made_by.starts_with(MADE_BY));
+    if (is_below && !is_top) || all.iter().any(|other| is_on(image, other)) {
+        return Some("somebody has built it on an image of hotfix's".to_owned());
+    }
+    if let Some(upper) = all.iter().find(|other| is_on(other, image)) {
+        let name = upper.names.first().unwrap_or(&upper.id);
+        return Some(format!("{name} is built on it"));
+    }
+    let repositories: BTreeSet<&str> = image.names.iter().map(|name| repository(name)).collect();
+    (repositories.len() > 1).then(|| format!("it is called {}", image.names.join(" and ")))
+}
+
+/// A name without its tag or digest.
+fn repository(name: &str) -> &str {
+    let name = name.split_once('@').map_or(name, |(name, _)| name);
+    match name.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => name,
+    }
+}
+
+/// All but the `keep` first of each repository, and those without a name; and how many stay as the newest.
+fn old(stock: Vec<Stocked>, keep: usize) -> (Vec<Stocked>, usize) {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let mut kept = 0;
+    let mut is_old = |image: &Stocked| {
+        let Some(name) = image.names.first() else { return true };
+        let count = seen.entry(repository(name).to_owned()).or_default();
+        *count += 1;
+        let is_old = *count > keep;
+        kept += usize::from(!is_old);
+        is_old
+    };
+    let old = stock.into_iter().filter(|image| is_old(image)).collect();
+    (old, kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+
+    fn image(id: &str, names: &[&str], tagged: u64) -> Held {
+        let labels = [
+            ("hotfix.product", "wso2am"),
+            ("hotfix.version", "4.1.0"),
+            ("hotfix.update-level", "10"),
+            ("hotfix.pack-sha256", "p"),
+            ("hotfix.applied", "[]"),
+            (OURS, "f"),
+        ];
+        Held {
+            id: id.to_owned(),
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            tagged: UNIX_EPOCH + Duration::from_secs(tagged),
+            bytes: 1,
+            layers: vec!["base".to_owned(), id.to_owned()],
+            history: vec!["hotfix: a.zip".to_owned(), "base".to_owned()],
+            containers: Vec::new(),
+        }
+    }
+
+    fn pruned(held: &[Held], keep: usize) -> (Vec<String>, Vec<String>) {
+        let (old, _) = old(stock(held), keep);
+        let (needed, old): (Vec<_>, Vec<_>) = old.into_iter().partition(|image| image.needed.is_some());
+        let ids = |images: Vec<Stocked>| images.into_iter().map(|image| image.id).collect();
+        (ids(old), ids(needed))
+    }
+
+    #[test]
+    fn the_newest_of_each_repository_stay() {
+        let held = [
+            image("1", &["a:1"], 10),
+            image("2", &["a:2", "a:latest"], 30),
+            image("3", &["a:3"], 20),
+            image("4", &["localhost:5000/a:1"], 5),
+            image("5", &[], 40),
+        ];
+        assert_eq!(pruned(&held, 2).0, ["5", "1"]);
+        assert_eq!(pruned(&held, 1).0, ["5", "3", "1"]);
+        assert_eq!(pruned(&held, 0).0, ["5", "2", "3", "1", "4"]);
+        assert_eq!(pruned(&held, 9).0, ["5"]);
+    }
+
+    #[test]
+    fn what_somebody_needs_stays() {
+        let mut used = image("used", &["a:1"], 1);
+        used.containers = vec!["web".to_owned()];
+        let elsewhere = image("elsewhere", &["a:2", "b:2"], 2);
+        let mut below = image("below", &["a:3"], 3);
+        below.labels.insert(OURS.to_owned(), "g".to_owned());
+        let mut above = image("above", &["company:1"], 4);
+        above.labels = below.labels.clone();
+        above.layers = ["base", "below", "theirs"].map(str::to_owned).to_vec();
+        let mut derived = image("derived", &["company:2"], 5);
+        derived.history = ["RUN x", "hotfix: a.zip", "base"].map(str::to_owned).to_vec();
+        let held = [used, elsewhere, below, above, derived];
+        let (old, needed) = pruned(&held, 0);
+        assert!(old.is_empty(), "{old:?}");
+        assert_eq!(needed, ["derived", "above", "below", "elsewhere", "used"]);
+        let why = |id: &str| {
+            let stock = stock(&held);
+            stock.into_iter().find(|image| image.id == id).expect("there").needed.expect("a reason")
+        };
+        assert_eq!(why("used"), "used by web");
+        assert_eq!(why("elsewhere"), "it is called a:2 and b:2");
+        assert_eq!(why("below"), "company:1 is built on it");
+    }
+
+    #[test]
+    fn what_has_not_our_labels_is_none_of_ours() {
+        let mut other = image("other", &["a:1"], 1);
+        other.labels.remove("hotfix.product");
+        assert!(stock(&[other]).is_empty());
+    }
+}
