@@ -146,6 +146,10 @@ impl Destination {
                         true => format!(
                             "make room there, or give --output on a larger disk: the layers are of {most} at most"
                         ),
+                        // What is wrong with another one is wrong with the base.
+                        false if matches!(&error, Error::Layout { path, .. } if path != folder) => {
+                            "fetch the layout of the base image again: it is damaged".to_owned()
+                        }
                         false => "check the disk and the permissions of the folder".to_owned(),
                     };
                     Problem::new(what, hint).because(error)

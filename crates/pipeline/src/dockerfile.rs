@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
 use crate::below::Below;
+use crate::blocking::unless_cancelled;
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
 use crate::engine_problem::engine_problem;
@@ -144,9 +145,10 @@ impl DockerfileRecipe {
     ) -> Result<BuiltImage, Problem> {
         let context = read(&self.file)?;
         let arguments = arguments(plan);
+        let fingerprint = self.fingerprint(plan, digests, &context, cancel).await?;
         let base = BaseLabels { name: self.base.as_deref(), digest: self.base_digest.as_deref() };
         let order = Build {
-            labels: labels(plan, base, digests, patched, self.fingerprint(plan, digests, &context)?),
+            labels: labels(plan, base, digests, patched, fingerprint),
             images: named_images(&context.text, &arguments).all,
             context: with_product(plan, context.entries, patched)?,
             dockerfile: context.dockerfile,
@@ -158,16 +160,19 @@ impl DockerfileRecipe {
     }
 
     /// One digest of everything that went in and can make a difference to the image.
-    pub(crate) fn fingerprint(
+    pub(crate) async fn fingerprint(
         &self,
         plan: &Plan,
         digests: &InputDigests,
         context: &Context,
+        cancel: &CancellationToken,
     ) -> Result<String, Problem> {
+        let (context, file) = (context.clone(), self.file.clone());
+        let digest = move || context.digest().map_err(|error| context_problem(&file, error));
         let own = json!({
             "base": self.base_digest,
             "platform": plan.request.platform.as_ref().map(ToString::to_string),
-            "context": context.digest().map_err(|error| context_problem(&self.file, error))?,
+            "context": unless_cancelled(cancel, digest).await?,
             "arguments": arguments(plan),
         });
         Ok(fingerprint::of(plan, digests, own))

@@ -1,31 +1,36 @@
 //! Secrets where they must not be: in files that the hotfixes changed, and in a workspace that is kept.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use aho_corasick::AhoCorasick;
 use hotfix_docker::layer::{Content, Layer, Node};
-use memchr::memmem::Finder;
 use secrecy::ExposeSecret;
 use walkdir::WalkDir;
 
 use crate::changes::{Change, PatchedProduct};
 use crate::credentials::Credentials;
 use crate::pack::{CONFIG_JSON, printable};
+use crate::redact;
 use crate::request::Request;
 use crate::step::Problem;
-use crate::tree::Kind;
+use crate::tree::{self, Kind};
 
 /// A shorter password stands in too many words to be told from them.
 const SHORTEST_PASSWORD: usize = 6;
 const CHUNK: usize = 1 << 20;
 
 /// What must not be found. Debug does not show it.
-pub struct Secrets(Vec<Finder<'static>>);
+pub struct Secrets {
+    finder: AhoCorasick,
+    longest: usize,
+}
 
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Secrets({})", self.0.len())
+        write!(f, "Secrets({} forms)", self.finder.patterns_len())
     }
 }
 
@@ -35,8 +40,14 @@ impl Secrets {
         let password =
             Some(credentials.password.expose_secret()).filter(|text| text.chars().count() >= SHORTEST_PASSWORD);
         let username = Some(credentials.username.as_str()).filter(|text| text.contains('@'));
+        // As `Authorization: Basic` has it.
+        let basic = password.map(|password| format!("{}:{password}", credentials.username));
         let texts = password.into_iter().chain(username).chain(tokens.iter().map(String::as_str));
-        Self(texts.map(|text| Finder::new(text.as_bytes()).into_owned()).collect())
+        let forms: BTreeSet<String> = texts.chain(basic.as_deref()).flat_map(redact::forms).collect();
+        let longest = forms.iter().map(String::len).max().unwrap_or_default();
+        // Patterns that are not too many to be searched for, as these are, are no error.
+        let finder = AhoCorasick::new(forms).unwrap_or_else(|error| unreachable!("{error}"));
+        Self { finder, longest }
     }
 
     /// The password alone, where it is of six characters or more.
@@ -45,19 +56,22 @@ impl Secrets {
         Self::new(&nobody, &[])
     }
 
+    fn is_in_text(&self, text: &str) -> bool {
+        self.finder.is_match(text)
+    }
+
     /// Whether one of them is in `source`.
     pub(crate) fn are_in(&self, mut source: impl Read) -> io::Result<bool> {
-        let overlap = self.0.iter().map(|finder| finder.needle().len()).max().unwrap_or_default();
-        let mut buffer = Vec::with_capacity(CHUNK + overlap);
+        let mut buffer = Vec::with_capacity(CHUNK + self.longest);
         loop {
             let read = source.by_ref().take(CHUNK as u64).read_to_end(&mut buffer)?;
-            if self.0.iter().any(|finder| finder.find(&buffer).is_some()) {
+            if self.finder.is_match(&buffer) {
                 return Ok(true);
             }
             if read == 0 {
                 return Ok(false);
             }
-            buffer.drain(..buffer.len().saturating_sub(overlap));
+            buffer.drain(..buffer.len().saturating_sub(self.longest));
         }
     }
 }
@@ -124,6 +138,16 @@ fn is_in(content: &dyn Content, secrets: &Secrets) -> io::Result<bool> {
 /// # Errors
 /// Where a file holds a secret, naming the file, or cannot be read.
 pub fn check(product: &PatchedProduct, secrets: &Secrets) -> Result<(), Problem> {
+    for (path, change) in &product.changes {
+        if secrets.is_in_text(path) {
+            return Err(found_in("the name of a file that a hotfix has left"));
+        }
+        if let Change::Present { node: tree::Node { kind: Kind::Symlink(target), .. }, .. } = change
+            && secrets.is_in_text(target)
+        {
+            return Err(found_in(path));
+        }
+    }
     let files = product.changes.iter().filter_map(|(path, change)| match change {
         Change::Present { node, .. } if node.kind == Kind::File => Some(path),
         _ => None,
@@ -176,7 +200,7 @@ mod tests {
         let credentials = Credentials { username: "jo@example.org".into(), password: "s3cret!".into() };
         let secrets = Secrets::new(&credentials, &["token-1".to_owned()]);
         for at in [0, 1, CHUNK - 3, CHUNK, 2 * CHUNK - 1] {
-            for secret in ["jo@example.org", "s3cret!", "token-1"] {
+            for secret in ["jo@example.org", "s3cret!", "token-1", "am9AZXhhbXBsZS5vcmc6czNjcmV0IQ==", "czNjcmV0IQ"] {
                 let text = [vec![b'x'; at], secret.as_bytes().to_vec(), vec![b'y'; 10]].concat();
                 assert!(secrets.are_in(text.as_slice()).expect("memory"), "{secret} at {at}");
             }

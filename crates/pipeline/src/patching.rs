@@ -87,7 +87,7 @@ impl<'a> Work<'a> {
         if !self.plan.hotfixes.as_slice().is_empty() {
             let applied =
                 recorder.run(Step::ApplyHotfixes, async |cancel| self.apply(changes, &mut deltas, &cancel).await).await;
-            deltas.iter().for_each(|(number, delta): &(u32, Delta)| recorder.hotfix(*number, delta.clone()));
+            deltas.iter().for_each(|(number, delta)| recorder.hotfix(*number, self.redacted(delta)));
             changes = applied?;
         }
         let finish = async |cancel| unless_cancelled(&cancel, move || changes.finish()).await;
@@ -96,6 +96,12 @@ impl<'a> Work<'a> {
         let search =
             async |cancel| unless_cancelled(&cancel, move || leaks::check(&patched, &secrets).map(|()| patched)).await;
         recorder.look_ahead(Step::BuildImage, search).await
+    }
+
+    /// Names of files are others' words, too.
+    fn redacted(&self, delta: &Delta) -> Delta {
+        let redacted = |paths: &[String]| paths.iter().map(|path| self.tool.redacted(path)).collect();
+        Delta { changed: redacted(&delta.changed), added: redacted(&delta.added), removed: redacted(&delta.removed) }
     }
 
     /// What must not be in an image, as far as it is known by now.

@@ -10,6 +10,7 @@ use hotfix_docker::reference::ImageRef;
 use tokio_util::sync::CancellationToken;
 
 use crate::below::Below;
+use crate::blocking::unless_cancelled;
 use crate::cache::{Cache, LayerKey};
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
@@ -87,7 +88,10 @@ impl Recipe {
             (Method::Dockerfile(file), Destination::Engine(engine)) => {
                 let context = recorder.check(Step::ValidateInputs, || DockerfileRecipe::check_context(plan, file))?;
                 if let Some(credentials) = credentials {
-                    recorder.check(Step::ValidateInputs, || leaks::check_context(&context.entries, credentials))?;
+                    let (entries, credentials) = (context.entries.clone(), credentials.clone());
+                    let search = move || leaks::check_context(&entries, &credentials);
+                    let search = async |cancel| unless_cancelled(&cancel, search).await;
+                    recorder.look_ahead(Step::ValidateInputs, search).await?;
                 }
                 let find = async |cancel: CancellationToken| {
                     tokio::select! {

@@ -27,15 +27,7 @@ impl Redactor {
         if secret.len() < SHORTEST {
             return;
         }
-        let json = serde_json::Value::from(secret).to_string();
-        let json = &json[1..json.len() - 1];
-        let html_safe_json = json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
-        let url = percent_encoded(secret);
-        let mut forms = vec![secret.to_owned(), json.to_owned(), json.replace('/', "\\/"), html_safe_json];
-        forms.extend([secret.replace('\'', r"'\''"), xml_escaped(secret), hex::encode(secret)]);
-        forms.extend([lower_case_escapes(&url), url.replace("%20", "+"), url.replace("%2F", "/"), url]);
-        forms.extend([STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].map(|engine| engine.encode(secret)));
-        self.forms.extend(forms);
+        self.forms.extend(forms(secret));
         self.forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
         self.forms.dedup();
     }
@@ -44,6 +36,21 @@ impl Redactor {
     pub fn redact(&self, text: &str) -> String {
         self.forms.iter().fold(text.to_owned(), |text, form| text.replace(form, REPLACEMENT))
     }
+}
+
+/// `secret` in every form in which programs tend to write it.
+pub(crate) fn forms(secret: &str) -> Vec<String> {
+    let json = serde_json::Value::from(secret).to_string();
+    let json = &json[1..json.len() - 1];
+    let html_safe_json = json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
+    let url = percent_encoded(secret);
+    let mut forms = vec![secret.to_owned(), json.to_owned(), json.replace('/', "\\/"), html_safe_json];
+    forms.extend([secret.replace('\'', r"'\''"), xml_escaped(secret), hex::encode(secret)]);
+    forms.extend([lower_case_escapes(&url), url.replace("%20", "+"), url.replace("%2F", "/"), url]);
+    forms.extend([STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].map(|engine| engine.encode(secret)));
+    forms.sort_unstable();
+    forms.dedup();
+    forms
 }
 
 fn xml_escaped(text: &str) -> String {

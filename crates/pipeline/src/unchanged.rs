@@ -8,6 +8,8 @@ use hotfix_docker::oci_layout::{self, Labelled};
 use hotfix_docker::reference::ImageRef;
 use hotfix_docker::registry;
 
+use tokio_util::sync::CancellationToken;
+
 use crate::cache::Cache;
 use crate::checksums::{InputDigests, digests_of};
 use crate::delivery::{Destination, not_to_be_had};
@@ -49,7 +51,7 @@ impl Comparison {
         let cache = recorder.check(Step::ValidateInputs, || Cache::for_request(plan.request.cache.as_ref()))?;
         let digests =
             recorder.look_ahead(Step::ValidateInputs, async |_| digests_of(plan, cache.as_ref()).await).await?;
-        let expect = async |_| Expected::of(plan, &destination, digests).await;
+        let expect = async |cancel| Expected::of(plan, &destination, digests, &cancel).await;
         let expected = recorder.look_ahead(Step::BuildImage, expect).await?;
         recorder.inputs(plan.hotfixes.as_slice(), &expected.digests);
         let (mut found, mut changes) = (None, Vec::new());
@@ -73,7 +75,12 @@ impl Comparison {
 }
 
 impl Expected {
-    async fn of(plan: &Plan, destination: &Destination, digests: InputDigests) -> Result<Self, Problem> {
+    async fn of(
+        plan: &Plan,
+        destination: &Destination,
+        digests: InputDigests,
+        cancel: &CancellationToken,
+    ) -> Result<Self, Problem> {
         let of_base = |base: &BaseIdentity| (fingerprint::of_layers(plan, base, &digests), base.digest.clone());
         let (fingerprint, base_digest) = match (&plan.method, &plan.source, destination) {
             (Method::FromImage(_), Source::Image(image, _), _) => of_base(&(&image.base).into()),
@@ -81,7 +88,7 @@ impl Expected {
             (Method::Dockerfile(file), _, Destination::Engine(engine)) => {
                 let context = DockerfileRecipe::check_context(plan, file)?;
                 let recipe = DockerfileRecipe::find(plan, file, &context, engine).await?;
-                (recipe.fingerprint(plan, &digests, &context)?, recipe.base_digest)
+                (recipe.fingerprint(plan, &digests, &context, cancel).await?, recipe.base_digest)
             }
             (Method::Dockerfile(_) | Method::VendorTool, ..) => (vendor_image::fingerprint(plan, &digests), None),
         };

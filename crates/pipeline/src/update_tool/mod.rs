@@ -348,7 +348,8 @@ impl<'a> UpdateTool<'a> {
         self.tokens.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
-    fn redacted(&self, output: &str) -> String {
+    /// `output` without what nobody is to know.
+    pub fn redacted(&self, output: &str) -> String {
         let mut redactor = self.redactor.clone();
         self.tokens().iter().for_each(|token| redactor.add(token));
         redactor.redact(output)

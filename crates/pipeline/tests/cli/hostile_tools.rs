@@ -162,3 +162,28 @@ fn runs(seconds: &str) -> bool {
     let mut commands = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
     commands.any(|command| command == format!("/bin/sleep\0{seconds}\0").into_bytes())
 }
+
+/// Secrets in names, in what links say, and in the forms in which others write them.
+#[test]
+fn secrets_where_no_content_is() {
+    let user = "jo@example.org";
+    let password = "Secr3t-Pass-xyz";
+    for what in [
+        "echo x >$home/x-$UPDATE_TOOL_PASSWORD",
+        "mkdir $home/x-$UPDATE_TOOL_PASSWORD",
+        "ln -s nowhere-$UPDATE_TOOL_PASSWORD $home/l",
+        "echo x >$home/$(printf %s $UPDATE_TOOL_PASSWORD | base64)",
+        "printf %s $UPDATE_TOOL_PASSWORD | base64 >$home/x",
+        "echo \"Authorization: Basic $(printf %s:%s $UPDATE_TOOL_USERNAME $UPDATE_TOOL_PASSWORD | base64)\" >$home/x",
+    ] {
+        let scenario = tool(what).args(["--report", "report", "-vv"]);
+        let scenario = scenario.env("UPDATE_TOOL_USERNAME", user).env("UPDATE_TOOL_PASSWORD", password);
+        let run = scenario.apply().fails(8, "build-image").says("holds the password, the user name or a token");
+        let coded = "U2VjcjN0LVBhc3MteHl6";
+        let files = ["report.json", "report.html", "summary.md", "junit.xml"];
+        let reports = files.map(|file| scenario.text(&format!("report/{file}")));
+        for text in reports.iter().chain([&run.stderr]) {
+            assert!(!text.contains(password) && !text.contains(coded), "{what}: {text}");
+        }
+    }
+}
