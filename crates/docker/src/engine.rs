@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 use tracing::{debug, info};
 
+use crate::apart::apart;
 use crate::asked::found;
 use crate::auth::credentials_for;
 use crate::base::{BaseImage, Platform, Source};
@@ -163,7 +164,9 @@ impl Engine {
         let platform = platform.map(ToString::to_string).unwrap_or_default();
         let options = CreateImageOptionsBuilder::new().from_image(reference.as_str()).platform(&platform).build();
         let pull = async || {
-            let mut answers = self.docker.create_image(Some(options.clone()), None, Some((&credentials).into()));
+            let (options, auth) = (options.clone(), (&credentials).into());
+            let mut answers =
+                apart(&self.docker, move |docker| docker.create_image(Some(options), None, Some(auth)).boxed());
             let (mut said, mut transfers) = (String::new(), Transfers::begin(format!("pulling {reference}")));
             while let Some(answer) = answers.next().await {
                 let answer = answer.map_err(Error::engine("pull the image"))?;

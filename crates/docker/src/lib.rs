@@ -5,6 +5,7 @@
 //! never heard of hotfixes.
 
 pub mod answers;
+mod apart;
 mod artifact;
 mod asked;
 pub mod auth;

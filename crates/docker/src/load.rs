@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
+use bollard::Docker;
 use bollard::query_parameters::ImportImageOptions;
 use futures_util::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use tokio_util::io::{StreamReader, SyncIoBridge};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
+use crate::apart::apart;
 use crate::base::Source;
 use crate::cancel::CancellableWriter;
 use crate::engine::Engine;
@@ -123,7 +125,9 @@ pub(crate) async fn send<T: Send + 'static>(
     let (writer, body) = pipe();
     let token = cancel.clone();
     let archive = tokio::task::spawn_blocking(move || send_archive(write, writer, &token));
-    let mut answers = engine.docker.import_image_stream(ImportImageOptions::default(), body, None);
+    let mut answers = apart(&engine.docker, move |docker| {
+        docker.import_image_stream(ImportImageOptions::default(), body, None).boxed()
+    });
     let mut said = String::new();
     let mut refusal = None;
     while let Some(answer) = answers.next().await {
@@ -179,7 +183,7 @@ fn base_unreadable(error: bollard::errors::Error) -> io::Error {
 }
 
 fn async_stream(
-    docker: bollard::Docker,
+    docker: Docker,
     id: String,
 ) -> std::pin::Pin<Box<dyn futures_util::Stream<Item = io::Result<bytes::Bytes>> + Send>> {
     let stream = futures_util::stream::once(async move { docker.export_image(&id).map_err(base_unreadable).boxed() });

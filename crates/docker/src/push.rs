@@ -6,6 +6,7 @@ use bollard::query_parameters::PushImageOptionsBuilder;
 use futures_util::StreamExt;
 use tracing::debug;
 
+use crate::apart::apart;
 use crate::auth::Credentials;
 use crate::engine::Engine;
 use crate::oci_layout::Manifest;
@@ -30,7 +31,8 @@ pub async fn push(engine: &Engine, id: &str, reference: &ImageRef, credentials: 
 
 async fn push_once(engine: &Engine, id: &str, reference: &ImageRef, credentials: &Credentials) -> Result<String> {
     let options = PushImageOptionsBuilder::new().tag(reference.tag().unwrap_or("latest")).build();
-    let mut answers = engine.docker.push_image(reference.name(), Some(options), Some(credentials.into()));
+    let (name, auth) = (reference.name().to_owned(), credentials.into());
+    let mut answers = apart(&engine.docker, move |docker| docker.push_image(&name, Some(options), Some(auth)).boxed());
     let (mut digest, mut transfers) = (None, Transfers::begin(format!("pushing {reference}")));
     loop {
         let answer = tokio::time::timeout(SILENCE_LIMIT, answers.next()).await.map_err(|_| {

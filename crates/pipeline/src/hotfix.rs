@@ -181,10 +181,15 @@ fn check_product(stem: &str, product: &Product) -> Result<(), String> {
     let digits = rest.strip_prefix('.').map(|rest| rest.bytes().take_while(u8::is_ascii_digit).count());
     match digits {
         _ if rest.is_empty() || rest.starts_with(['-', '_']) => Ok(()),
-        Some(count @ 1..) => match rest[1..=count].parse::<u32>() {
-            Ok(level) if level == product.update_level => Ok(()),
-            _ => Err(format!("its name says level {}", &rest[1..=count])),
-        },
+        Some(count @ 1..) => {
+            let (level, more) = rest[1..].split_at(count);
+            match level.parse::<u32>() {
+                Ok(level) if level == product.update_level && (more.is_empty() || more.starts_with(['-', '_'])) => {
+                    Ok(())
+                }
+                _ => Err(format!("its name says level {}", rest[1..].split(['-', '_']).next().unwrap_or_default())),
+            }
+        }
         _ => Err(format!("its name does not begin with {folder}")),
     }
 }

@@ -18,6 +18,7 @@ use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info};
 
+use crate::apart::apart;
 use crate::auth::{Credentials, DOCKER_HUB_KEY, credentials_for};
 use crate::base::Platform;
 use crate::cancel::CancellableWriter;
@@ -133,7 +134,9 @@ async fn run(
     let (context, token) = (build.context.clone(), cancel.clone());
     let sending = tokio::task::spawn_blocking(move || send(&context, writer, &token));
     let body = bollard::body_try_stream(body);
-    let mut answers = engine.docker.build_image(options(build, builder), Some(credentials), Some(body));
+    let options = options(build, builder);
+    let mut answers =
+        apart(&engine.docker, move |docker| docker.build_image(options, Some(credentials), Some(body)).boxed());
     let mut refusal = None;
     while let Some(answer) = answers.next().await {
         match answer {

@@ -97,7 +97,7 @@ impl ProductHome {
     /// SHA-256 of the file at `path`.
     ///
     /// # Errors
-    /// As [`ProductHome::read`].
+    /// Where it cannot be read.
     pub(crate) fn digest(&self, path: &str) -> io::Result<Sha256Digest> {
         digest_of_file(&self.locate(path)?)
     }
