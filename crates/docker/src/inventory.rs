@@ -5,6 +5,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder};
 
+use tracing::debug;
+
 use crate::Result;
 use crate::engine::Engine;
 
@@ -46,7 +48,11 @@ impl Engine {
             let Some(image) = self.inspect(&summary.id).await? else { continue };
             let id = image.id.unwrap_or(summary.id);
             let ask = || self.docker.image_history(&id);
-            let history = self.asked("read the history of an image", ask).await?;
+            // Podman trips over those that have no name.
+            let history = self.asked("read the history of an image", ask).await.unwrap_or_else(|error| {
+                debug!(%error, id, "its history is not known");
+                Vec::new()
+            });
             let tagged = image.metadata.and_then(|metadata| metadata.last_tag_time);
             // Docker says the year 1 of an image that was never named.
             let tagged = tagged.filter(|time| time.year() > 1);

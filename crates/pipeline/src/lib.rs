@@ -7,6 +7,7 @@ pub mod below;
 pub mod blocking;
 pub mod cache;
 pub mod changes;
+mod checklist;
 pub mod checksums;
 pub mod cli;
 pub mod credentials;

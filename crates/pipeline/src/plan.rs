@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use bytesize::ByteSize;
 use hotfix_docker::reference::ImageRef;
 use serde::{Deserialize, Serialize, Serializer};
 
@@ -16,7 +15,6 @@ use crate::recorder::Recorder;
 use crate::request::{Output, Request};
 use crate::source::Source;
 use crate::step::{Failure, Step};
-use crate::update_tool::SETUP_SCRIPT;
 
 /// OS and Java for products when nothing else is asked for. The vendor's public Dockerfiles (wso2/docker-apim,
 /// wso2/docker-is) install JDKs of Eclipse Temurin, of a version that depends on the product's.
@@ -206,52 +204,6 @@ impl fmt::Display for Method {
             Self::Dockerfile(file) => write!(f, "by {}", file.display()),
             Self::VendorTool => f.write_str("by the update tool's create-docker"),
         }
-    }
-}
-
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let product = &self.product;
-        writeln!(f, "product   {} {} at update level {}", product.name, product.version, product.update_level)?;
-        match &self.source {
-            Source::Pack(pack) => writeln!(
-                f,
-                "pack      {} ({}; {} in {} files unpacked)",
-                self.source.name(),
-                ByteSize(pack.bytes),
-                ByteSize(pack.unpacked_bytes()),
-                pack.files()
-            )?,
-            Source::Image(image, _) => writeln!(
-                f,
-                "pack      {} ({}; the product is in /{})",
-                self.source.name(),
-                ByteSize(image.base.size),
-                image.facts.placement.home
-            )?,
-        }
-        match self.update_tool_source {
-            None => {}
-            Some(ToolSource::InPack) => writeln!(f, "tool      bin/{}", self.host.update_tool)?,
-            Some(ToolSource::SetupScript) => {
-                writeln!(f, "tool      bin/{}, downloaded by bin/{SETUP_SCRIPT}", self.host.update_tool)?
-            }
-        }
-        if self.hotfixes.as_slice().is_empty() {
-            writeln!(f, "hotfixes  none")?;
-        }
-        for (position, hotfix) in self.hotfixes.as_slice().iter().enumerate() {
-            let title = if position == 0 { "hotfixes" } else { "" };
-            writeln!(f, "{title:<10}{} {} ({})", hotfix.number, hotfix.file, ByteSize(hotfix.bytes))?;
-        }
-        writeln!(f, "image     {}", self.method)?;
-        writeln!(f, "disk      {} needed, {} free", ByteSize(self.disk_needed), ByteSize(self.disk_free))?;
-        writeln!(f, "output    {}", self.output)?;
-        let verb = if self.push { "tag, push" } else { "tag" };
-        for tag in &self.tags {
-            writeln!(f, "{verb:<10}{tag}")?;
-        }
-        Ok(())
     }
 }
 

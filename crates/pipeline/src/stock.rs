@@ -47,21 +47,29 @@ pub struct Pruning {
     pub kept: usize,
 }
 
-/// All images of ours in the engine, those that got their names last first.
+/// All images of ours in the engine, those that got their names last first; only those in `repositories`, where any are given.
 ///
 /// # Errors
 /// Where the engine does not answer properly.
-pub async fn list(engine: &Engine) -> hotfix_docker::Result<Vec<Stocked>> {
-    Ok(stock(&engine.images_with(OURS).await?))
+pub async fn list(engine: &Engine, repositories: &[String]) -> hotfix_docker::Result<Vec<Stocked>> {
+    let mut stock = stock(&engine.images_with(OURS).await?);
+    let is_wanted = |name: &String| repositories.iter().any(|wanted| wanted == repository(name));
+    stock.retain(|image| repositories.is_empty() || image.names.iter().any(is_wanted));
+    Ok(stock)
 }
 
-/// Removes all but the `keep` newest images of each repository, and those without a name; never one that is needed. With `dry_run`
+/// Removes all but the `keep` newest images of each of `repositories` (of all, where none are given), and those without a name; never one that is needed. With `dry_run`
 /// nothing is removed.
 ///
 /// # Errors
 /// Where the engine does not answer properly. An image that it does not let go is none.
-pub async fn prune(engine: &Engine, keep: usize, dry_run: bool) -> hotfix_docker::Result<Pruning> {
-    let (old, kept) = old(list(engine).await?, keep);
+pub async fn prune(
+    engine: &Engine,
+    repositories: &[String],
+    keep: usize,
+    dry_run: bool,
+) -> hotfix_docker::Result<Pruning> {
+    let (old, kept) = old(list(engine, repositories).await?, keep);
     let (needed, old): (Vec<_>, Vec<_>) = old.into_iter().partition(|image| image.needed.is_some());
     let mut pruning = Pruning { removed: Vec::new(), failed: Vec::new(), needed, kept };
     for image in old {
@@ -115,8 +123,9 @@ fn needed(image: &Held, all: &[Held]) -> Option<String> {
     }
     // Labels are inherited.
     let is_on = |upper: &Held, lower: &Held| {
-        let layers = upper.layers.strip_prefix(lower.layers.as_slice());
-        layers.is_some_and(|more| !more.is_empty()) && upper.labels.get(OURS) == lower.labels.get(OURS)
+        // What only changes the settings adds to the history alone.
+        let is_more = (upper.layers.len(), upper.history.len()) > (lower.layers.len(), lower.history.len());
+        is_more && upper.layers.starts_with(&lower.layers) && upper.labels.get(OURS) == lower.labels.get(OURS)
     };
     let is_below = image.history.iter().skip(1).any(|made_by| made_by.starts_with(MADE_BY));
     let is_top = image.history.first().is_some_and(|made_by| made_by.starts_with(MADE_BY));

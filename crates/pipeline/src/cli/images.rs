@@ -18,7 +18,11 @@ use crate::stock::{self, Pruning, Stocked};
 #[derive(Debug, Subcommand)]
 pub enum ImagesCommand {
     /// Show the images in the engine that hotfix has made
-    List,
+    List {
+        /// Only of this repository; can be given many times [default: all]
+        #[arg(long = "in", value_name = "REPO")]
+        repositories: Vec<String>,
+    },
     /// Remove old ones; never one that a container uses, that has names in several repositories, or that something is built on
     Prune {
         /// How many of each repository stay, those that got their names last; one without any name never does
@@ -27,6 +31,9 @@ pub enum ImagesCommand {
         /// Only show what would be removed
         #[arg(long)]
         dry_run: bool,
+        /// Only of this repository, and of none without a name; can be given many times [default: all]
+        #[arg(long = "in", value_name = "REPO")]
+        repositories: Vec<String>,
     },
 }
 
@@ -35,9 +42,11 @@ pub(super) async fn run(cli: &Cli, command: &ImagesCommand) -> u8 {
     let answered = async {
         let engine = Engine::connect().await?;
         match command {
-            ImagesCommand::List => Ok(output::answer(&cli.talk, &List(stock::list(&engine).await?))),
-            ImagesCommand::Prune { keep, dry_run } => {
-                let pruning = stock::prune(&engine, *keep, *dry_run).await?;
+            ImagesCommand::List { repositories } => {
+                Ok(output::answer(&cli.talk, &List(stock::list(&engine, repositories).await?)))
+            }
+            ImagesCommand::Prune { keep, dry_run, repositories } => {
+                let pruning = stock::prune(&engine, repositories, *keep, *dry_run).await?;
                 let written = output::answer(&cli.talk, &Pruned { dry_run: *dry_run, pruning: &pruning });
                 Ok(if pruning.failed.is_empty() { written } else { Step::BuildImage.exit_code() })
             }

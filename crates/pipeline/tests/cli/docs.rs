@@ -46,7 +46,8 @@ pub fn help_of_settings() -> String {
 
 fn all_help() -> String {
     let servers = ["state", "backup", "restore", "revert", "migrate"].map(help);
-    help_of_settings() + &environments_help().concat() + &servers.concat()
+    let images = ["images list", "images prune"].map(help);
+    help_of_settings() + &environments_help().concat() + &servers.concat() + &images.concat()
 }
 
 fn environments_help() -> Vec<String> {

@@ -35,6 +35,7 @@ mod hardships;
 mod hostile_tools;
 mod hostile_zips;
 mod if_changed;
+mod images;
 mod inputs;
 mod inspect;
 mod interrupt;

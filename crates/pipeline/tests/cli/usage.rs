@@ -59,12 +59,15 @@ fn a_plan_says_what_apply_would_do_and_writes_nothing() {
     let run = scenario.plan();
     assert_eq!(run.code, Some(0), "{}", run.stderr);
     for line in [
-        "product   wso2am 4.1.0 at update level 10",
-        "hotfixes  1 wso2am-4.1.0.10-hf-1.zip",
-        "          3 wso2am-4.1.0.10-hf-3.zip",
-        "image     on eclipse-temurin:11-jdk",
-        "output    docker",
-        "tag, push r.example.org/t/am:1",
+        "Checked:\n  [x] product   wso2am 4.1.0 at update level 10\n  [x] pack      wso2am-4.1.0.10.zip (",
+        "  [x] hotfixes  1 wso2am-4.1.0.10-hf-1.zip",
+        "                3 wso2am-4.1.0.10-hf-3.zip",
+        "To do:\n  [ ] unpack ",
+        "  [ ] apply     hotfixes 1 to 3, one by one\n  [ ] image     on eclipse-temurin:11-jdk",
+        "  [ ] output    docker",
+        "  [ ] tag, push r.example.org/t/am:1",
+        "  [ ] the credentials of the update tool\n",
+        "  [ ] the right to push\n",
     ] {
         assert!(run.stdout.contains(line), "{line:?} is not in:\n{}", run.stdout);
     }

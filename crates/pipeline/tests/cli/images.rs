@@ -1,0 +1,120 @@
+//! `hotfix images`: what there is in the engine, and what goes: never what somebody needs.
+
+use serde_json::Value;
+
+use crate::support::Scenario;
+use crate::support::engine::{self, Base, docker, try_docker};
+use crate::support::podman::Podman;
+
+/// Images of three runs in a repository of the test's own, which go with it.
+struct World {
+    scenario: Scenario,
+    repository: String,
+    other: String,
+    _base: Base,
+}
+
+impl World {
+    fn new() -> Self {
+        let base = Base::new("images");
+        let repository = format!("hotfix-test-images/am-{}", std::process::id());
+        let options = ["--output", "docker", "--base-image", &base.name, "--repository", &repository];
+        let scenario = Scenario::new().args(options);
+        for through in ["1", "2", "3"] {
+            let arguments = [scenario.apply_arguments(), vec!["--through".to_owned(), through.to_owned()]].concat();
+            scenario.run(&arguments).succeeds();
+        }
+        Self { scenario, other: format!("{repository}-other:1"), repository, _base: base }
+    }
+
+    fn name(&self, hotfixes: u32) -> String {
+        format!("{}:4.1.0.10-hf{hotfixes}", self.repository)
+    }
+
+    fn prune(&self, more: &str) -> String {
+        let words = format!("images prune --in {} {more}", self.repository);
+        self.scenario.run(&words.split_whitespace().collect::<Vec<_>>()).succeeds().stdout.clone()
+    }
+
+    fn has(&self, name: &str) -> bool {
+        try_docker(&["image", "inspect", name]).status.success()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        try_docker(&["rm", "--force", &container()]);
+        let derived = format!("{}:derived", self.repository);
+        [&self.other, &derived].iter().for_each(|name| drop(try_docker(&["rmi", "--force", name])));
+    }
+}
+
+fn container() -> String {
+    format!("hotfix-test-images-{}", std::process::id())
+}
+
+#[test]
+fn old_ones_go_and_what_is_needed_stays() {
+    if !engine::is_there() && engine::skip("old_ones_go_and_what_is_needed_stays") {
+        return;
+    }
+    let world = World::new();
+    let list = ["images", "list", "--in", &world.repository];
+    let shown = world.scenario.run(&list).succeeds().stdout.clone();
+    let named: Vec<&str> = shown.lines().skip(1).map(|line| line.split(' ').next().expect("a name")).collect();
+    assert_eq!(named, [3, 2, 1].map(|hotfixes| world.name(hotfixes)), "the last one first: {shown}");
+    let json = world.scenario.run(&[&list[..], &["--format", "json"]].concat()).succeeds().stdout.clone();
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&json[0]["product"], &json[0]["version"]), (&"wso2am".into(), &"4.1.0.10-hf3".into()));
+    assert_eq!(json[0]["needed"], Value::Null);
+
+    let would = world.prune("--keep 2 --dry-run");
+    assert_eq!(would, format!("would remove {}\n1 in all; 2 kept as the newest\n", world.name(1)));
+    docker(&["create", "--name", &container(), &world.name(1)]);
+    docker(&["commit", &container(), &format!("{}:derived", world.repository)]);
+    docker(&["tag", &world.name(2), &world.other]);
+    let pruned = world.prune("--keep 0");
+    assert!(pruned.contains(&format!("removed {}\n", world.name(3))), "{pruned}");
+    assert!(pruned.contains(&format!("kept {}: used by {}\n", world.name(1), container())), "{pruned}");
+    let called = format!("kept {0}, {1}: it is called {0} and {1}\n", world.other, world.name(2));
+    assert!(pruned.contains(&called), "{pruned}");
+    assert!(pruned.contains(":derived: somebody has built it on an image of hotfix's\n"), "{pruned}");
+    assert!(pruned.ends_with("1 in all; 0 kept as the newest\n"), "{pruned}");
+    assert_eq!([1, 2, 3].map(|hotfixes| world.has(&world.name(hotfixes))), [true, true, false]);
+
+    docker(&["rm", &container()]);
+    assert!(world.prune("--keep 0").contains(&format!("kept {}: ", world.name(1))), "something is built on it");
+    docker(&["rmi", &format!("{}:derived", world.repository), &world.other]);
+    let pruned = world.prune("--keep 0");
+    assert!(pruned.ends_with("2 in all; 0 kept as the newest\n"), "{pruned}");
+    assert_eq!([1, 2].map(|hotfixes| world.has(&world.name(hotfixes))), [false, false]);
+    assert_eq!(world.prune("--keep 0"), "nothing to remove; 0 kept as the newest\n");
+}
+
+/// In an engine of its own, since images without a name are nobody's.
+#[test]
+fn one_whose_name_another_has_goes() {
+    let Some(podman) = Podman::start(None) else { return };
+    let base = podman.base();
+    let scenario = Scenario::new().env("DOCKER_HOST", &podman.endpoint());
+    let scenario = scenario.args(["--output", "docker", "--base-image", &base, "-t", "localhost/am:latest"]);
+    for through in ["1", "2"] {
+        let arguments = [scenario.apply_arguments(), vec!["--through".to_owned(), through.to_owned()]].concat();
+        scenario.run(&arguments).succeeds();
+    }
+    let shown = scenario.run(&["images", "list"]).succeeds().stdout.clone();
+    assert_eq!(shown.matches("(no name)").count(), 1, "{shown}");
+    let pruned = scenario.run(&["images", "prune", "--keep", "5"]).succeeds().stdout.clone();
+    assert!(pruned.starts_with("removed wso2am 4.1.0.10-hf1 without a name ("), "{pruned}");
+    assert!(pruned.ends_with("1 in all; 1 kept as the newest\n"), "{pruned}");
+    let shown = scenario.run(&["images", "list"]).succeeds().stdout.clone();
+    assert!(shown.contains("localhost/am:latest") && !shown.contains("(no name)"), "{shown}");
+}
+
+#[test]
+fn without_an_engine_or_a_number() {
+    let scenario = Scenario::new().without_engine();
+    scenario.run(&["images", "list"]).fails_with(8).says("the Docker engine cannot be reached");
+    scenario.run(&["images", "prune", "--keep", "1"]).fails_with(8).says("the Docker engine cannot be reached");
+    scenario.run(&["images", "prune"]).fails_with(2).says("--keep");
+}
