@@ -15,8 +15,11 @@ pub fn with_file(text: &str) -> Scenario {
 fn tags(scenario: &Scenario) -> Vec<String> {
     let run = scenario.plan();
     assert_eq!(run.code, Some(0), "{}", run.stderr);
-    let names =
-        run.stdout.lines().filter_map(|line| line.strip_prefix("tag")).map(|rest| rest.trim_start_matches(", push"));
+    let names = run
+        .stdout
+        .lines()
+        .filter_map(|line| line.trim_start_matches("  [ ] ").strip_prefix("tag"))
+        .map(|rest| rest.trim_start_matches(", push"));
     names.map(|name| name.trim().to_owned()).collect()
 }
 

@@ -11,7 +11,7 @@ use super::super::args::Cli;
 /// Options that are no settings: they end the run, or say where the settings are.
 const NO_SETTINGS: [&str; 3] = ["help", "version", "config"];
 /// Commands whose options are mostly no settings.
-const OF_THE_MOMENT: [&str; 6] = ["env", "state", "backup", "restore", "revert", "migrate"];
+const OF_THE_MOMENT: [&str; 7] = ["env", "images", "state", "backup", "restore", "revert", "migrate"];
 /// How alike two names must be for one to be meant by the other: half of the letters.
 const ALIKE: f64 = 0.5;
 
@@ -171,7 +171,7 @@ impl Definition {
     }
 }
 
-/// The long name of an option of the command at `path` that can be set. With environments and servers, what is done to which is
+/// The long name of an option of the command at `path` that can be set. With environments, images and servers, what is done to which is
 /// said each time, and its options are named as others' are; where and how is in those with a heading.
 pub(super) fn setting_name<'a>(path: &[impl AsRef<str>], arg: &'a Arg) -> Option<&'a str> {
     let is_of_the_moment = path.first().is_some_and(|command| OF_THE_MOMENT.contains(&command.as_ref()));
