@@ -110,10 +110,10 @@ fn a_record_of_something_else_is_none() {
 fn a_folder_with_other_things_is_no_cache() {
     let scenario = scenario().with_file("packs/archive/old.zip", "mine").with_file("packs/notes.txt", "mine");
     let before = scenario.snapshot();
-    let run = scenario.run(&[&INPUTS, &["--output", "oci:image", "--cache-dir", "."][..]].concat());
+    let run = scenario.run(&[&INPUTS, &["--output", "oci:image", "--cache-dir", "packs"][..]].concat());
     run.fails(4, "validate-inputs").says("it holds other things, and is no cache of hotfix's").says("give --cache-dir");
     for command in ["list", "prune"] {
-        let run = scenario.run(&["cache", command, "--cache-dir", "."]);
+        let run = scenario.run(&["cache", command, "--cache-dir", "packs"]);
         assert_eq!(run.code, Some(4), "{}", run.stderr);
         run.says("is no cache of hotfix's");
     }
