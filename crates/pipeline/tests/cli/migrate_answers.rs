@@ -89,16 +89,16 @@ fn a_product_that_has_moved_is_told_of_also_where_its_image_fails() {
     installed.set_tool(|tool| {
         let level = tool.updates.last_mut().expect("one to level 20");
         level.files.push(update_tool_sim::FileUpdate {
-            path: "bin/token.txt".to_owned(),
+            path: "bin/.wh.token".to_owned(),
             from: None,
-            to: Some(crate::support::scenario::PASSWORD.to_owned()),
+            to: Some("x".to_owned()),
         });
     });
     let run = installed.run(&format!("{MIGRATE} {options}")).fails_with(8);
     let run = run.says("the product itself is at level 20 with 0 hotfixes: the same command makes only the image");
     assert!(run.stdout.contains("from level 10 with 1 hotfixes to level 20 with 0 hotfixes\n"), "{}", run.stdout);
     assert!(run.stdout.contains("the backup is ") && !run.stdout.contains("image x:1"), "{}", run.stdout);
-    fs::remove_file(installed.path("bin/token.txt")).expect("there");
+    fs::remove_file(installed.path("bin/.wh.token")).expect("there");
     let run = installed.run(&format!("{MIGRATE} {options}")).succeeds();
     assert_eq!(run.stdout, "image x:1\n");
 }

@@ -85,7 +85,7 @@ fn of_a_layout_for_several_the_right_one_is_taken() {
     }
     let scenario = on_layout(base.path(), "linux/s390x");
     let run = scenario.apply().fails(8, "build-image");
-    run.says(" is for linux/amd64 and linux/arm64, not linux/s390x").says("another --platform");
+    run.says(" is for linux/amd64, linux/arm64, not linux/s390x").says("another --platform");
 }
 
 #[test]
