@@ -30,6 +30,7 @@ mod faults;
 mod from_image;
 mod full_disk;
 mod full_size;
+mod github_action_steps;
 mod github_actions;
 mod hardships;
 mod hostile_tools;
