@@ -22,13 +22,13 @@ pub fn words_of(line: &str) -> Vec<String> {
     words.collect()
 }
 
-/// The README, and every page of `docs` for users; that of the benchmarks has options of another program.
+/// The README, and every page of `docs` for users; those of the benchmarks and of installing have options of other programs.
 fn pages() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
     let entries = fs::read_dir(folder).expect("there").map(|entry| entry.expect("readable").file_name());
     let pages = entries
         .map(|name| name.into_string().expect("UTF-8"))
-        .filter(|name| name.ends_with(".md") && !["architecture.md", "benchmarks.md"].contains(&name.as_str()));
+        .filter(|name| name.ends_with(".md") && !["architecture.md", "benchmarks.md", "installing.md"].contains(&name.as_str()));
     pages.map(|name| format!("docs/{name}")).chain(["README.md".to_owned()]).collect()
 }
 
