@@ -73,6 +73,7 @@ mod server_home;
 mod shells;
 mod terminal;
 mod tool;
+mod troubleshooting;
 mod usage;
 mod vendor_image;
 mod watched;
