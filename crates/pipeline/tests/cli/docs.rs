@@ -23,7 +23,7 @@ pub fn words_of(line: &str) -> Vec<String> {
 }
 
 /// The README, and every page of `docs` for users; those of the benchmarks and of installing have options of other programs.
-fn pages() -> Vec<String> {
+pub fn pages() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
     let entries = fs::read_dir(folder).expect("there").map(|entry| entry.expect("readable").file_name());
     let pages = entries
@@ -93,4 +93,41 @@ fn the_readme_has_the_exit_code_of_every_step() {
         let code = row.trim_end_matches(" |").rsplit("| ").next().expect("cells");
         assert!(code == step.exit_code().to_string() || code == "6; conflicts: 7", "{row}");
     }
+}
+
+/// As GitHub makes them of headings.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let is_part = |c: &char| c.is_alphanumeric() || "-_ ".contains(*c);
+    let text = document(page);
+    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    headings
+        .map(|heading| heading.to_lowercase().chars().filter(is_part).collect::<String>().replace(' ', "-"))
+        .collect()
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut linked = BTreeSet::new();
+    for page in pages() {
+        let text = document(&page);
+        let folder = Path::new(&page).parent().expect("in the repository");
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { Path::new(&page).to_owned() } else { folder.join(file) };
+            let there = root.join(&target).canonicalize();
+            let there = there.unwrap_or_else(|error| panic!("{page} links to {link}: {error}"));
+            let name = there.strip_prefix(root.canonicalize().expect("there")).expect("in the repository");
+            let name = name.to_str().expect("UTF-8").to_owned();
+            assert!(
+                anchor.is_empty() || anchors(&name).contains(anchor),
+                "{page} links to {link}: {:?}",
+                anchors(&name)
+            );
+            linked.insert(name);
+        }
+    }
+    let lost: Vec<_> = pages().into_iter().filter(|page| page != "README.md" && !linked.contains(page)).collect();
+    assert!(lost.is_empty(), "nothing links to {lost:?}");
 }

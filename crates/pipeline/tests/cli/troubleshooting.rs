@@ -1,11 +1,12 @@
 //! The pages on troubleshooting name the messages that there are: no others, and all that this crate's steps end with.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use walkdir::WalkDir;
 
 use crate::docs::document;
+use crate::support::Scenario;
 
 const PAGES: [&str; 2] = ["docs/troubleshooting.md", "docs/troubleshooting-env-servers.md"];
 
@@ -42,7 +43,7 @@ fn code(name: &str) -> Vec<String> {
     files.filter(|path| path.extension().is_some_and(|ending| ending == "rs")).map(|path| code_of(&path)).collect()
 }
 
-fn code_of(path: &PathBuf) -> String {
+fn code_of(path: &Path) -> String {
     let text = fs::read_to_string(path).expect("readable");
     let code = text.split("#[cfg(test)]\nmod ").next().expect("one");
     let mut pieces = code.split("\\\n");
@@ -127,9 +128,21 @@ fn every_error_of_engines_and_registries_is_on_the_pages() {
     let errors = code_of(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../docker/src/error.rs"));
     let messages = errors.split("#[error(\"").skip(1).map(|rest| rest.split('"').next().expect("one"));
     // The two that have no words of their own: what a builder said, and what is wrong with which file of a build context.
-    let messages: Vec<&str> = messages.filter(|message| !["{} {reason}", "{}{reason}\\n{}"].contains(message)).collect();
+    let messages: Vec<&str> =
+        messages.filter(|message| !["{} {reason}", "{}{reason}\\n{}"].contains(message)).collect();
     assert!(messages.len() > 20, "{messages:?}");
     for message in messages {
         assert!(quoted.contains(longest_fixed_part(message)), "say in {PAGES:?} what to do about '{message}'");
     }
+}
+
+#[test]
+fn the_example_is_what_a_run_says() {
+    let scenario = Scenario::new().without_engine();
+    fs::remove_file(scenario.path("hotfixes/wso2am-4.1.0.10-hf-2.zip")).expect("it was there");
+    let run = scenario.run(&["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes"]).fails(5, "validate-sequence");
+    let page = document(PAGES[0]);
+    let lines: Vec<&str> = page.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    lines.iter().for_each(|line| assert!(run.stderr.contains(line), "{line}\n{}", run.stderr));
 }
