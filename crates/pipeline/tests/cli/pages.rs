@@ -25,6 +25,15 @@ const WHOLE: [&str; 6] = [
     "docs/schedules.md",
 ];
 
+/// Somebody's own, of a base that need not have a shell.
+const RECIPE: &str = "ARG BASE_IMAGE
+FROM ${BASE_IMAGE}
+ARG WSO2_SERVER_NAME
+ARG WSO2_SERVER_VERSION
+COPY ${WSO2_SERVER_NAME}-${WSO2_SERVER_VERSION}/ /srv/product/
+ENV WSO2_SERVER_HOME=/srv/product
+";
+
 /// What is marked, page and reason.
 fn marked() -> Vec<(String, String)> {
     let of_page = |page: String| {
@@ -121,9 +130,7 @@ impl World {
         fs::create_dir(scenario.path("examples")).expect("a folder");
         fs::copy(examples.join("hotfix.toml"), scenario.path("examples/hotfix.toml")).expect("copied");
         fs::create_dir(scenario.path("recipe")).expect("a folder");
-        for name in ["Dockerfile", "docker-entrypoint.sh"] {
-            fs::copy(examples.join("docker").join(name), scenario.path("recipe").join(name)).expect("copied");
-        }
+        fs::write(scenario.path("recipe/Dockerfile"), RECIPE).expect("written");
         fs::write(scenario.path("password"), format!("{PASSWORD}\n")).expect("written");
         let repository =
             format!("hotfix-test/page-{}-{}", page.replace(['/', '.'], "-").to_lowercase(), std::process::id());
@@ -146,7 +153,7 @@ impl World {
             if !has_base {
                 more.extend(["--base-image".to_owned(), self.base.name.clone()]);
             }
-            if !has(&["-t", "--tag"]) {
+            if !has(&["-t", "--tag", "--repository"]) {
                 more.extend(["--repository".to_owned(), self.repository.clone()]);
             }
         }
