@@ -16,7 +16,8 @@ use crate::support::vendor::VendorImage;
 const NOT_RUN: &str = "<!-- not run by the tests: ";
 
 /// The pages of which everything that is indented is run, but for what is marked.
-const WHOLE: [&str; 6] = [
+const WHOLE: [&str; 7] = [
+    "docs/installing.md",
     "docs/start.md",
     "docs/from-apply-hotfix.md",
     "docs/exit-codes.md",
@@ -206,6 +207,11 @@ fn of_the_first_page() {
 }
 
 #[test]
+fn of_installing() {
+    works("docs/installing.md", 2);
+}
+
+#[test]
 fn of_those_who_come_from_the_script() {
     works("docs/from-apply-hotfix.md", 4);
 }
@@ -214,7 +220,7 @@ fn of_those_who_come_from_the_script() {
 fn of_the_guide() {
     // The image that is inspected was pushed before, by the command of another page.
     let earlier = "apply packs/wso2am-4.1.0.10.zip hotfixes --push -t registry.example.org/team/wso2am:4.1.0.10-hf3";
-    works_after(&[earlier], "docs/guide.md", 9, |_| true);
+    works_after(&[earlier], "docs/guide.md", 7, |_| true);
 }
 
 #[test]
@@ -271,6 +277,10 @@ fn what_is_not_run_is_little_and_said() {
         ("docs/exit-codes.md", "it is part of a script"),
         ("docs/exit-codes.md", "it needs a CI system"),
         ("docs/exit-codes.md", "it needs a CI system"),
+        ("docs/installing.md", "it installs on this machine"),
+        ("docs/installing.md", "it needs a release"),
+        ("docs/installing.md", "it needs a release"),
+        ("docs/installing.md", "it needs root"),
         ("docs/schedules.md", "it is a line for cron"),
         ("docs/schedules.md", "it needs root"),
         ("docs/start.md", "it asks for a password"),
