@@ -43,9 +43,13 @@ fn archive_name() -> String {
 impl Job {
     /// With a release whose checksum is `checksum`, else the right one.
     fn new(checksum: Option<&str>) -> Self {
-        let archive = archive();
-        let checksum = checksum.map_or_else(|| hex::encode(Sha256::digest(&archive)), str::to_owned);
-        let sums = format!("{}  another-file\n{checksum}  {}\n", "0".repeat(64), archive_name());
+        let checksum = checksum.map_or_else(|| hex::encode(Sha256::digest(archive())), str::to_owned);
+        Self::with_checksums(&format!("{}  another-file\n{checksum}  {}\n", "0".repeat(64), archive_name()))
+    }
+
+    /// With a release that has these checksums.
+    fn with_checksums(sums: &str) -> Self {
+        let (archive, sums) = (archive(), sums.to_owned());
         let releases = Server::start(move |request| {
             match request.address.strip_prefix("/owner/repository/releases/download/v0.1.0/") {
                 Some("SHA256SUMS") => Answer::new(200).body(sums.clone()),
@@ -89,6 +93,15 @@ impl Job {
 
     fn file(&self, name: &str) -> PathBuf {
         self.scenario.path(name)
+    }
+
+    /// Files of the whole job, its scratch folders included, that hold `text`.
+    fn files_with(&self, text: &str) -> Vec<PathBuf> {
+        let files = walkdir::WalkDir::new(self.file("")).into_iter().map(|entry| entry.expect("readable"));
+        let files = files.filter(|entry| entry.file_type().is_file()).map(walkdir::DirEntry::into_path);
+        files
+            .filter(|path| memchr::memmem::find(&fs::read(path).expect("readable"), text.as_bytes()).is_some())
+            .collect()
     }
 
     /// Runs a step of the action as `shell: bash` does.
@@ -151,9 +164,7 @@ fn it_installs_a_release_and_makes_an_image() {
     assert!(fs::read_to_string(job.file("summary")).expect("there").contains("wso2am"));
     let report = job.filled(keep["with"]["path"].as_str().expect("a path"));
     assert!(job.file(&report).join("report.json").is_file());
-    for file in ["output", "summary", "path"] {
-        assert!(!fs::read_to_string(job.file(file)).expect("there").contains(PASSWORD), "{file}");
-    }
+    assert_eq!(job.files_with(PASSWORD), Vec::<PathBuf>::new());
 }
 
 #[test]
@@ -178,6 +189,18 @@ fn another_checksum_ends_it() {
     assert!(said.contains(&format!("{}: FAILED", archive_name())), "{said}");
     assert!(!job.file("runner/hotfix").exists());
     assert_eq!(fs::read_to_string(job.file("path")).expect("there"), "");
+}
+
+#[test]
+fn a_release_without_its_checksum_ends_it() {
+    let job = Job::with_checksums(&format!("{}  another-file\n", "0".repeat(64)));
+    let installed = job.run(&job.steps()[0]);
+    assert!(!installed.status.success());
+    assert!(!job.file("runner/hotfix").exists());
+    // Also where the job has a file of another name in the list, and it is right.
+    let job = Job::with_checksums(&format!("{}  x\n", hex::encode(Sha256::digest(""))));
+    assert!(!job.run(&job.steps()[0]).status.success());
+    assert!(!job.file("runner/hotfix").exists());
 }
 
 #[test]
