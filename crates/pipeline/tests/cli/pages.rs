@@ -280,6 +280,7 @@ fn what_is_not_run_is_little_and_said() {
         ("docs/installing.md", "it installs on this machine"),
         ("docs/installing.md", "it needs a release"),
         ("docs/installing.md", "it needs a release"),
+        ("docs/installing.md", "it needs a release"),
         ("docs/installing.md", "it needs root"),
         ("docs/schedules.md", "it is a line for cron"),
         ("docs/schedules.md", "it needs root"),
