@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::engine::Engine;
+use crate::hashing::digest_of;
 use crate::oci_layout::LayoutImage;
 use crate::reference::ImageRef;
 
@@ -85,6 +86,51 @@ pub enum Source {
     Layout(LayoutImage),
 }
 
+/// What an image takes over of the configuration of its base, by the names of the OCI image specification and of Docker's.
+const TAKEN_OVER: [&str; 12] = [
+    "User",
+    "ExposedPorts",
+    "Env",
+    "Entrypoint",
+    "Cmd",
+    "Volumes",
+    "WorkingDir",
+    "Labels",
+    "StopSignal",
+    "Healthcheck",
+    "Shell",
+    "OnBuild",
+];
+
+/// By what a base is told from others, without fetching it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Its digest; the engine's id of it where it was never in a registry, and none for no base.
+    pub digest: Option<String>,
+    /// Digest of what an image on it takes over: the same in whatever engine, layout or registry it
+    /// is, and by whatever name; none for no base.
+    pub content: Option<String>,
+    /// Operating system and processor.
+    pub platform: Platform,
+}
+
+impl Identity {
+    pub(crate) fn new(digest: String, platform: Platform, config: &Map<String, Value>, diff_ids: &[String]) -> Self {
+        let is_said = |value: &&Value| match value {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(list) => !list.is_empty(),
+            Value::Object(map) => !map.is_empty(),
+            Value::Bool(_) | Value::Number(_) => true,
+        };
+        // Engines write what is not said as empty, or leave it out; and their maps have no order.
+        let mut taken_over = json!([TAKEN_OVER.map(|key| config.get(key).filter(is_said)), diff_ids]);
+        taken_over.sort_all_objects();
+        let content = Some(digest_of(taken_over.to_string().as_bytes()));
+        Self { digest: Some(digest), content, platform }
+    }
+}
+
 /// A base image: what its configuration says, and where its layers are.
 #[derive(Debug, Clone)]
 pub struct BaseImage {
@@ -131,6 +177,15 @@ impl BaseImage {
         match &self.source {
             Source::Layout(layout) => layout.origin.as_ref(),
             Source::Scratch | Source::Engine { .. } => None,
+        }
+    }
+
+    /// By what it is told from others.
+    pub fn identity(&self) -> Identity {
+        let (digest, platform) = (self.digest.clone(), self.platform.clone());
+        match digest {
+            Some(digest) => Identity::new(digest, platform, &self.config, &self.diff_ids),
+            None => Identity { digest, content: None, platform },
         }
     }
 

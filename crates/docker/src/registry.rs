@@ -1,7 +1,7 @@
 //! A registry asked directly, with no engine between.
 
 use crate::auth::Credentials;
-use crate::base::Platform;
+use crate::base::{Identity, Platform};
 use crate::fetch;
 use crate::oci_layout::{self, Labelled};
 use crate::reference::ImageRef;
@@ -22,7 +22,7 @@ pub async fn check_push(reference: &ImageRef, credentials: &Credentials) -> Resu
     Ok(())
 }
 
-/// The digest and the platform of the image `reference` for `platform` in its registry, of which nothing is fetched.
+/// By what the image `reference` for `platform` in its registry is told from others; none of its layers is fetched.
 ///
 /// # Errors
 /// As [`fetch::fetch`].
@@ -30,11 +30,12 @@ pub async fn identify(
     reference: &ImageRef,
     credentials: &Credentials,
     platform: Option<&Platform>,
-) -> Result<(String, Platform)> {
+) -> Result<Identity> {
     let repository = Repository::open(reference, credentials, Access::Pull, &[]).await?;
     let resolved = fetch::resolve(&repository, platform).await?;
     let configuration = fetch::configuration(&repository, &resolved.manifest).await?;
-    Ok((resolved.digest, oci_layout::platform_in(&configuration)))
+    let (platform, config) = (oci_layout::platform_in(&configuration), oci_layout::config_in(&configuration));
+    Ok(Identity::new(resolved.digest, platform, &config, &oci_layout::diff_ids_in(&configuration)))
 }
 
 /// The labels of the image `reference` in its registry, `None` where it has no such image.

@@ -11,8 +11,10 @@ use crate::labels::{FILES_LABEL, Holding};
 const VERSION: &str = "org.opencontainers.image.version";
 const APPLIED: &str = "hotfix.applied";
 const FINGERPRINT: &str = "hotfix.fingerprint";
+/// Of what the fingerprint is made.
+const INPUTS: &str = "hotfix.inputs";
 /// Labels in which two images differ that are the same but for their hotfixes.
-const OF_HOTFIXES: [&str; 3] = [VERSION, APPLIED, FINGERPRINT];
+const OF_HOTFIXES: [&str; 4] = [VERSION, APPLIED, FINGERPRINT, INPUTS];
 
 fn is_of_hotfixes(label: &str) -> bool {
     OF_HOTFIXES.contains(&label) || label.starts_with(FILES_LABEL)
@@ -124,6 +126,8 @@ fn configuration(target: &Image, source: &Image, had_hotfixes: bool, hotfixes: &
         labels.retain(|label, _| !is_of_hotfixes(label));
         let theirs = source.labels().into_iter().filter(|(label, _)| is_of_hotfixes(label));
         labels.extend(theirs.map(|(label, value)| (label, value.into())));
+        // No run with any inputs has made it.
+        labels.remove(INPUTS);
         labels.insert(FINGERPRINT.to_owned(), fingerprint.trim_start_matches("sha256:").into());
     }
     made

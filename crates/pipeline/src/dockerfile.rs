@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hotfix_docker::Error;
+use hotfix_docker::base::Identity;
 use hotfix_docker::build::{Build, Builder, Context, build, folder_of, named_images};
 use hotfix_docker::engine::Engine;
 use hotfix_docker::image::BuiltImage;
@@ -19,7 +20,7 @@ use crate::blocking::unless_cancelled;
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
 use crate::engine_problem::engine_problem;
-use crate::fingerprint;
+use crate::fingerprint::{BASE, Fingerprint};
 use crate::host::UPDATE_TOOLS;
 use crate::image::{BaseLabels, labels};
 use crate::layers::{hotfix_layer, product_layer};
@@ -38,8 +39,8 @@ pub struct DockerfileRecipe {
     builder: Builder,
     /// Name of what the last stage is put on, where it is plainly said.
     pub base: Option<String>,
-    /// Its digest, or the engine's id of it.
-    pub(crate) base_digest: Option<String>,
+    /// By what it is told from others, where it is known.
+    pub(crate) base_identity: Option<Identity>,
 }
 
 /// The method of a request with `--dockerfile`.
@@ -124,11 +125,11 @@ impl DockerfileRecipe {
         let builder = engine.builder().await.map_err(engine_problem)?;
         debug!(?builder, "the Dockerfile's builder");
         let base = named_images(&context.text, &arguments(plan)).base;
-        let base_digest = match &base {
-            Some(name) if name != "scratch" => base_digest(plan, engine, name).await,
+        let base_identity = match &base {
+            Some(name) if name != "scratch" => identity(plan, engine, name).await,
             _ => None,
         };
-        Ok(Self { file: file.to_owned(), builder, base, base_digest })
+        Ok(Self { file: file.to_owned(), builder, base, base_identity })
     }
 
     /// Builds the image, without any name yet.
@@ -146,9 +147,9 @@ impl DockerfileRecipe {
         let context = read(&self.file)?;
         let arguments = arguments(plan);
         let fingerprint = self.fingerprint(plan, digests, &context, cancel).await?;
-        let base = BaseLabels { name: self.base.as_deref(), digest: self.base_digest.as_deref() };
+        let base = BaseLabels { name: self.base.as_deref(), digest: self.base_digest() };
         let order = Build {
-            labels: labels(plan, base, digests, patched, fingerprint),
+            labels: labels(plan, base, digests, patched, &fingerprint),
             images: named_images(&context.text, &arguments).all,
             context: with_product(plan, context.entries, patched)?,
             dockerfile: context.dockerfile,
@@ -166,16 +167,21 @@ impl DockerfileRecipe {
         digests: &InputDigests,
         context: &Context,
         cancel: &CancellationToken,
-    ) -> Result<String, Problem> {
+    ) -> Result<Fingerprint, Problem> {
         let (context, file) = (context.clone(), self.file.clone());
         let digest = move || context.digest().map_err(|error| context_problem(&file, error));
-        let own = json!({
-            "base": self.base_digest,
-            "platform": plan.request.platform.as_ref().map(ToString::to_string),
-            "context": unless_cancelled(cancel, digest).await?,
-            "arguments": arguments(plan),
-        });
-        Ok(fingerprint::of(plan, digests, own))
+        let own = [
+            (BASE, json!(self.base_identity.as_ref().map(|base| &base.content))),
+            ("platform", json!(plan.request.platform.as_ref().map(ToString::to_string))),
+            // Arguments can be secret, so no digest of theirs alone is told.
+            ("dockerfile", json!([unless_cancelled(cancel, digest).await?, arguments(plan)])),
+        ];
+        Ok(Fingerprint::of(plan, digests, own))
+    }
+
+    /// Digest of the base, or the engine's id of it.
+    pub(crate) fn base_digest(&self) -> Option<&str> {
+        self.base_identity.as_ref()?.digest.as_deref()
     }
 
     fn build_problem(&self, error: Error) -> Problem {
@@ -217,15 +223,15 @@ fn arguments(plan: &Plan) -> BTreeMap<String, String> {
     arguments
 }
 
-/// Digest of the base; pulled where the engine lacks it, so that it is what the builder takes. With a platform of its own
+/// By what the base is told from others; pulled where the engine lacks it, so that it is what the builder takes. With a platform of its own
 /// to look for, the builder pulls it itself. Whatever goes wrong here, the builder will say it better.
-async fn base_digest(plan: &Plan, engine: &Engine, name: &str) -> Option<String> {
+async fn identity(plan: &Plan, engine: &Engine, name: &str) -> Option<Identity> {
     let reference: ImageRef = name.parse().ok()?;
     if plan.request.platform.is_some() && engine.inspect(name).await.ok()?.is_none() {
         return None;
     }
     match engine.base(&reference, None).await {
-        Ok(base) => base.digest,
+        Ok(base) => Some(base.identity()),
         Err(error) => {
             debug!(error = &error as &dyn std::error::Error, "the Dockerfile's base is not known yet");
             None

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::changes::{Delta, PatchedProduct};
 use crate::checksums::InputDigests;
-use crate::fingerprint;
+use crate::fingerprint::Fingerprint;
 use crate::plan::Plan;
 
 /// Labels that the OCI image specification defines and every image of ours has.
@@ -33,7 +33,7 @@ pub fn settings(plan: &Plan, base: &BaseImage, digests: &InputDigests, patched: 
             BaseLabels { name: Some(&base.name), digest: base.digest.as_deref() },
             digests,
             patched,
-            fingerprint::of_layers(plan, &base.into(), digests),
+            &Fingerprint::of_layers(plan, &base.identity(), digests),
         ),
         created: created.to_string(),
     }
@@ -53,7 +53,7 @@ pub(crate) fn labels(
     base: BaseLabels<'_>,
     digests: &InputDigests,
     patched: Option<&PatchedProduct>,
-    fingerprint: String,
+    fingerprint: &Fingerprint,
 ) -> BTreeMap<String, String> {
     let applied = plan.hotfixes.as_slice().iter().zip(&digests.hotfixes);
     let applied =
@@ -71,7 +71,8 @@ pub(crate) fn labels(
         ("pack-sha256", digests.pack.clone()),
         ("applied", applied.to_string()),
         ("tool-version", env!("CARGO_PKG_VERSION").to_owned()),
-        ("fingerprint", fingerprint),
+        ("fingerprint", fingerprint.whole()),
+        ("inputs", fingerprint.inputs()),
     ];
     labels.extend(own.map(|(key, value)| (format!("hotfix.{key}"), value)));
     labels.extend(patched.iter().flat_map(|patched| &patched.deltas).filter_map(files_label));

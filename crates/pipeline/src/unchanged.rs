@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use hotfix_docker::auth::credentials_for;
+use hotfix_docker::base::Identity;
 use hotfix_docker::oci_layout::{self, Labelled};
 use hotfix_docker::reference::ImageRef;
 use hotfix_docker::registry;
@@ -15,7 +16,7 @@ use crate::checksums::{InputDigests, digests_of};
 use crate::delivery::{Destination, not_to_be_had};
 use crate::dockerfile::DockerfileRecipe;
 use crate::engine_problem::engine_problem;
-use crate::fingerprint::{self, BaseIdentity};
+use crate::fingerprint::{BASE, Change, Fingerprint, HOTFIXES, PACK, TOOL};
 use crate::inspect::{Applied, Contents, Labels, More};
 use crate::plan::{BasePlan, Method, Plan};
 use crate::pushing::push_problem;
@@ -36,7 +37,7 @@ pub enum Comparison {
 
 /// What would go in.
 struct Expected {
-    fingerprint: String,
+    fingerprint: Fingerprint,
     digests: InputDigests,
     base_digest: Option<String>,
 }
@@ -81,14 +82,15 @@ impl Expected {
         digests: InputDigests,
         cancel: &CancellationToken,
     ) -> Result<Self, Problem> {
-        let of_base = |base: &BaseIdentity| (fingerprint::of_layers(plan, base, &digests), base.digest.clone());
+        let of_base = |base: Identity| (Fingerprint::of_layers(plan, &base, &digests), base.digest);
         let (fingerprint, base_digest) = match (&plan.method, &plan.source, destination) {
-            (Method::FromImage(_), Source::Image(image, _), _) => of_base(&(&image.base).into()),
-            (Method::Base(base) | Method::FromImage(base), ..) => of_base(&identity(plan, base, destination).await?),
+            (Method::FromImage(_), Source::Image(image, _), _) => of_base(image.base.identity()),
+            (Method::Base(base) | Method::FromImage(base), ..) => of_base(identity(plan, base, destination).await?),
             (Method::Dockerfile(file), _, Destination::Engine(engine)) => {
                 let context = DockerfileRecipe::check_context(plan, file)?;
                 let recipe = DockerfileRecipe::find(plan, file, &context, engine).await?;
-                (recipe.fingerprint(plan, &digests, &context, cancel).await?, recipe.base_digest)
+                let base_digest = recipe.base_digest().map(str::to_owned);
+                (recipe.fingerprint(plan, &digests, &context, cancel).await?, base_digest)
             }
             (Method::Dockerfile(_) | Method::VendorTool, ..) => (vendor_image::fingerprint(plan, &digests), None),
         };
@@ -97,27 +99,39 @@ impl Expected {
 
     /// What is not as in the image `tag`, which has `labels`.
     fn differences(&self, plan: &Plan, tag: &ImageRef, labels: &Labels) -> Vec<String> {
-        if labels.fingerprint == self.fingerprint {
+        if labels.fingerprint == self.fingerprint.whole() {
             return Vec::new();
         }
-        let mut changes = Vec::new();
-        let mut note = |what: &str, then: &str, now: &str| {
-            if then != now {
-                changes.push(format!("{tag}: {what}: {} then, {} now", short(then), short(now)));
-            }
-        };
-        note("the pack", &labels.pack_sha256, &self.digests.pack);
-        note(
-            "the base image",
-            labels.base_digest.as_deref().unwrap_or("none"),
-            self.base_digest.as_deref().unwrap_or("none"),
-        );
-        note("hotfix itself", &labels.tool_version, env!("CARGO_PKG_VERSION"));
-        changes.extend(self.hotfixes(plan, &labels.hotfixes).into_iter().map(|change| format!("{tag}: {change}")));
-        if changes.is_empty() {
-            changes.push(format!("{tag}: options that make a difference to the image"));
+        let differences = self.fingerprint.differences(&labels.inputs).unwrap_or_default();
+        let mut told: Vec<String> = differences
+            .iter()
+            .flat_map(|(input, change)| match input.as_str() {
+                HOTFIXES => self.hotfixes(plan, &labels.hotfixes),
+                _ => vec![self.difference(input, *change, labels)],
+            })
+            .collect();
+        if told.is_empty() {
+            told.push("it does not tell what it was made from".to_owned());
         }
-        changes
+        told.into_iter().map(|difference| format!("{tag}: {difference}")).collect()
+    }
+
+    fn difference(&self, input: &str, change: Change, labels: &Labels) -> String {
+        let from_to = |what: &str, then: &str, now: &str| match short(then) == short(now) {
+            true => format!("{what} is another"),
+            false => format!("{what}: {} then, {} now", short(then), short(now)),
+        };
+        let base = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "none".to_owned());
+        match (input, change) {
+            (PACK, _) => from_to("the pack", &labels.pack_sha256, &self.digests.pack),
+            (BASE, _) => from_to("the base image", &base(&labels.base_digest), &base(&self.base_digest)),
+            (TOOL, _) => from_to("hotfix itself", &labels.tool_version, env!("CARGO_PKG_VERSION")),
+            ("platform", _) => "the platform is another".to_owned(),
+            ("dockerfile", Change::Another) => "the Dockerfile, its folder or --build-arg is another".to_owned(),
+            (option, Change::New) => format!("--{option} is new"),
+            (option, Change::Gone) => format!("--{option} is not given any more"),
+            (option, Change::Another) => format!("--{option} has another value"),
+        }
     }
 
     fn hotfixes(&self, plan: &Plan, then: &[Applied]) -> Vec<String> {
@@ -142,17 +156,16 @@ fn short(text: &str) -> &str {
 }
 
 /// What is known of the base without fetching it; an engine that lacks it pulls it.
-async fn identity(plan: &Plan, base: &BasePlan, destination: &Destination) -> Result<BaseIdentity, Problem> {
+async fn identity(plan: &Plan, base: &BasePlan, destination: &Destination) -> Result<Identity, Problem> {
     let platform = plan.request.platform.as_ref();
     if let Some(reference) = destination.elsewhere(base) {
         let identified = async {
             let credentials = credentials_for(reference.registry()).await?;
             registry::identify(reference, &credentials, platform).await
         };
-        let (digest, platform) = identified.await.map_err(|error| not_to_be_had("base image", reference, error))?;
-        return Ok(BaseIdentity { digest: Some(digest), platform });
+        return identified.await.map_err(|error| not_to_be_had("base image", reference, error));
     }
-    destination.base_here(("base image", base), platform).await.map(|base| (&base).into())
+    destination.base_here(("base image", base), platform).await.map(|base| base.identity())
 }
 
 /// The labels of what `tag` names where the image would go, if it names anything; and what that place is called.

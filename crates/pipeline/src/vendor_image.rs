@@ -23,7 +23,7 @@ use tracing::warn;
 use crate::checksums::InputDigests;
 use crate::delivery::{Guard, TagGuard};
 use crate::engine_problem::engine_problem;
-use crate::fingerprint;
+use crate::fingerprint::Fingerprint;
 use crate::image::{BaseLabels, labels};
 use crate::leaks::{Secrets, found_in};
 use crate::pack::{CONFIG_JSON, LOGS};
@@ -158,12 +158,12 @@ fn docker_environment(endpoint: String) -> Vec<(&'static str, OsString)> {
 }
 
 fn image_labels(plan: &Plan, digests: &InputDigests) -> BTreeMap<String, String> {
-    labels(plan, BaseLabels { name: None, digest: None }, digests, None, fingerprint(plan, digests))
+    labels(plan, BaseLabels { name: None, digest: None }, digests, None, &fingerprint(plan, digests))
 }
 
 /// Of everything that goes in and can make a difference to the image.
-pub(crate) fn fingerprint(plan: &Plan, digests: &InputDigests) -> String {
-    fingerprint::of(plan, digests, json!({ "method": BASE_NAME }))
+pub(crate) fn fingerprint(plan: &Plan, digests: &InputDigests) -> Fingerprint {
+    Fingerprint::of(plan, digests, [("vendor-image", json!(true))])
 }
 
 fn cleaning_problem(error: Error) -> Problem {

@@ -54,7 +54,8 @@ impl Call {
     }
 }
 
-/// All calls that `journal` records, oldest first; none where no tool ran.
+/// All calls that `journal` records, oldest first; none where no tool ran. A line that a tool is just writing, which has
+/// no end yet, does not count.
 ///
 /// # Panics
 /// Where the file is no journal.
@@ -65,5 +66,6 @@ pub fn calls(journal: &Path) -> Vec<Call> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Vec::new(),
         Err(error) => panic!("cannot read {}: {error}", journal.display()),
     };
-    text.lines().map(|line| serde_json::from_str(line).expect("each line of a journal is a call")).collect()
+    let lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+    lines.map(|line| serde_json::from_str(line).expect("each line of a journal is a call")).collect()
 }

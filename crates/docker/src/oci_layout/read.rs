@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Descriptor, INDEX, INDEX_TYPE, Index, LARGEST_DOCUMENT, LAYOUT_FILE, LayoutImage, Manifest, blob_path};
 use crate::base::{BaseImage, Platform, Source};
@@ -46,6 +46,17 @@ pub(crate) fn platform_in(configuration: &Value) -> Platform {
     }
 }
 
+/// Entry point, environment, labels and more, by an image's configuration.
+pub(crate) fn config_in(configuration: &Value) -> Map<String, Value> {
+    configuration.get("config").and_then(Value::as_object).cloned().unwrap_or_default()
+}
+
+/// Digests of an image's uncompressed layers, lowest first, by its configuration.
+pub(crate) fn diff_ids_in(configuration: &Value) -> Vec<String> {
+    let diff_ids = configuration.pointer("/rootfs/diff_ids").and_then(Value::as_array).into_iter().flatten();
+    diff_ids.filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 /// The image of the layout in `directory` that is called `tag`, or its only one, as a base; for `platform` where one is
 /// given.
 ///
@@ -54,9 +65,7 @@ pub(crate) fn platform_in(configuration: &Value) -> Platform {
 /// for another platform.
 pub fn open(directory: &Path, tag: Option<&str>, platform: Option<&Platform>) -> Result<BaseImage> {
     let (descriptor, manifest, configuration) = image(directory, tag, platform)?;
-    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
-    let diff_ids = list(configuration.pointer("/rootfs/diff_ids"));
-    let diff_ids: Vec<String> = diff_ids.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+    let diff_ids = diff_ids_in(&configuration);
     if diff_ids.len() != manifest.layers.len() {
         return Err(damaged(directory, "its manifest and its configuration name different numbers of layers"));
     }
@@ -71,8 +80,8 @@ pub fn open(directory: &Path, tag: Option<&str>, platform: Option<&Platform>) ->
         name,
         digest: Some(descriptor.digest),
         platform: found,
-        config: configuration.get("config").and_then(Value::as_object).cloned().unwrap_or_default(),
-        history: list(configuration.get("history")),
+        config: config_in(&configuration),
+        history: configuration.get("history").and_then(Value::as_array).cloned().unwrap_or_default(),
         diff_ids,
         size: manifest.layer_bytes(),
         source: Source::Layout(LayoutImage { directory: directory.to_owned(), layers: manifest.layers, origin: None }),

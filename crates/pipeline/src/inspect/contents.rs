@@ -72,6 +72,9 @@ pub struct Labels {
     pub tool_version: String,
     /// Of everything that went in.
     pub fingerprint: String,
+    /// Of each thing that went in: JSON by which the next run tells what is not as it was.
+    #[serde(skip)]
+    pub(crate) inputs: String,
 }
 
 impl Contents {
@@ -95,6 +98,7 @@ impl Contents {
                 base_digest: label("org.opencontainers.image.base.digest"),
                 tool_version: ours("tool-version").unwrap_or_default(),
                 fingerprint: ours("fingerprint").unwrap_or_default(),
+                inputs: ours("inputs").unwrap_or_default(),
             }),
         })
     }

@@ -114,21 +114,32 @@ fn what_must_not_matter_does_not() {
 #[test]
 fn the_order_of_labels_does_not_matter() {
     let scenario = built();
-    is_changed(&scenario, "--label a=1 --label b=2", &[": options that make a difference to the image"]);
+    is_changed(&scenario, "--label a=1 --label b=2", &[": --label is new"]);
     is_unchanged(&scenario, "--label b=2 --label a=1");
 }
 
 #[test]
+fn all_that_differs_is_told() {
+    let scenario = built();
+    is_changed(
+        &scenario,
+        "--label a=1 --env A=1 --through 2",
+        &[": --env is new", ": hotfix 3 is not to be in it any more", ": --label is new"],
+    );
+    is_changed(&scenario, "--label a=2 --through 2", &[": --env is not given any more", ": --label has another value"]);
+}
+
+#[test]
 fn every_option_of_the_image_matters() {
-    for more in [
-        "--label a=1",
-        "--env A=1",
-        "--entrypoint [\"/x\"]",
-        "--chown 5:5",
-        "--product-home /opt/product",
-        "--platform linux/arm64",
+    for (more, said) in [
+        ("--label a=1", "--label is new"),
+        ("--env A=1", "--env is new"),
+        ("--entrypoint [\"/x\"]", "--entrypoint is new"),
+        ("--chown 5:5", "--chown is new"),
+        ("--product-home /opt/product", "--product-home is new"),
+        ("--platform linux/arm64", "the platform is another"),
     ] {
-        is_changed(&built(), more, &[": options that make a difference to the image"]);
+        is_changed(&built(), more, &[&format!(": {said}")]);
     }
 }
 
@@ -162,7 +173,8 @@ fn the_base_image_matters() {
     let inputs = format!("{PACK} hotfixes --base-image oci:base --product-home /opt/product");
     let words = format!("{inputs} --output oci:image --tag team/am:x");
     let told = run_with(&scenario, &format!("{words} --report-only-changes")).succeeds().stdout;
-    assert!(told.starts_with("team/am:x: the base image: none then, ") && told.lines().count() == 1, "{told}");
+    assert!(told.starts_with("team/am:x: the base image: none then, ") && told.lines().count() == 2, "{told}");
+    assert!(told.ends_with("team/am:x: --product-home is new\n"), "{told}");
     run_with(&scenario, &format!("{words} --if-changed")).succeeds().says("changed: ");
     run_with(&scenario, &format!("{words} --if-changed")).succeeds().says("unchanged: ");
     // Made again otherwise, under the same name.
@@ -239,6 +251,12 @@ fn in_an_engine_and_by_a_dockerfile() {
     let words = format!("{PACK} hotfixes --base-image {} --tag {tag} --if-changed", base.name);
     run_with(&scenario, &words).succeeds().says("in the engine yet");
     run_with(&scenario, &words).succeeds().says("unchanged: ");
+    // As somebody does who labels images on his own.
+    let derived = format!("FROM {tag}\nLABEL hotfix.inputs=none hotfix.fingerprint=0\n");
+    fs::create_dir(scenario.path("derived")).expect("made");
+    fs::write(scenario.path("derived/Dockerfile"), derived).expect("written");
+    docker(&["build", "--quiet", "--tag", &tag, scenario.path("derived").to_str().expect("text")]);
+    run_with(&scenario, &words).succeeds().says(&format!("changed: {tag}: it does not tell what it was made from"));
     docker(&["tag", &base.name, &tag]);
     run_with(&scenario, &words).succeeds().says("is no image of hotfix");
     engine::try_docker(&["rmi", "--force", &tag]);
@@ -248,5 +266,37 @@ fn in_an_engine_and_by_a_dockerfile() {
     let recipe = recipe.args(["--if-changed"]);
     recipe.apply().succeeds().says("unchanged: ");
     let recipe = recipe.file("more.txt", "more");
-    recipe.apply().succeeds().says(": options that make a difference to the image");
+    recipe.apply().succeeds().says(": the Dockerfile, its folder or --build-arg is another");
+    recipe.args(["--build-arg", "A=1"]).apply().succeeds().says("--build-arg is another");
+}
+
+/// What matters of a base is what the image takes over of it, not where it is and what it is called.
+#[test]
+fn a_base_may_be_pushed_and_named_and_fetched() {
+    if !is_there() {
+        return;
+    }
+    let Some(registry) = Registry::start() else { return };
+    let base = Base::new("if-pushed");
+    let tag = base.name.replacen("base", "image", 1);
+    let scenario = Scenario::new();
+    let on =
+        |base: &str| format!("{PACK} hotfixes --base-image {base} --product-home /opt/am --tag {tag} --if-changed");
+    let recipe = Recipe::new("if-pushed", &format!("FROM {}\nCOPY wso2am-4.1.0 /home/wso2am-4.1.0\n", base.name));
+    let recipe = recipe.args(["--if-changed"]);
+    run_with(&scenario, &on(&base.name)).succeeds().says("in the engine yet");
+    recipe.apply().succeeds();
+
+    let pushed = format!("{}/base:x", registry.host);
+    docker(&["tag", &base.name, &pushed]);
+    docker(&["push", "--quiet", &pushed]);
+    run_with(&scenario, &on(&base.name)).succeeds().says("unchanged: ");
+    run_with(&scenario, &on(&pushed)).succeeds().says("unchanged: ");
+    recipe.apply().succeeds().says("unchanged: ");
+    let from_registry = format!("{} --output oci:image", on(&pushed));
+    run_with(&scenario, &from_registry).succeeds();
+    let inspected = docker(&["image", "inspect", "--format", "{{index .Config.Labels \"hotfix.fingerprint\"}}", &tag]);
+    let image = Layout::open(&scenario.path("image"), tag.rsplit(':').next().expect("a tag"));
+    assert_eq!(image.labels()["hotfix.fingerprint"], inspected.trim());
+    engine::try_docker(&["rmi", "--force", &tag, &pushed]);
 }
