@@ -130,8 +130,17 @@ impl Recorder {
         let start = Instant::now();
         match self.bounded(step, work).await {
             Ok(value) => Ok(value),
+            Err(problem) if matches!(problem.kind, Kind::Interrupted(_)) => {
+                self.note(self.reached(), start, Err(problem))
+            }
             Err(problem) => self.note(step, start, Err(problem)),
         }
+    }
+
+    /// The step that was at work last: looking ahead to later ones is a matter of the inputs.
+    fn reached(&self) -> Step {
+        let begun = self.report.steps.iter().filter(|step| step.start.is_some());
+        begun.map(|step| step.name).filter(|step| *step > Step::ValidateSequence).max().unwrap_or(Step::ValidateInputs)
     }
 
     async fn bounded<T>(

@@ -19,8 +19,8 @@ use crate::engine_problem::engine_problem;
 use crate::fingerprint::{BASE, Change, Fingerprint, HOTFIXES, PACK, TOOL};
 use crate::inspect::{Applied, Contents, Labels, More};
 use crate::plan::{BasePlan, Method, Plan};
-use crate::pushing::push_problem;
 use crate::recorder::Recorder;
+use crate::registry_hint::hint;
 use crate::report::ImageReport;
 use crate::source::Source;
 use crate::step::{Failure, Problem, Step};
@@ -180,7 +180,12 @@ async fn look(
                 let credentials = credentials_for(tag.registry()).await?;
                 registry::read_labels(tag, &credentials).await
             };
-            Ok((labelled.await.map_err(|error| push_problem(tag, error))?, "registry"))
+            let not_known = |error| {
+                let hint = hint(tag.registry(), &error);
+                Problem::new(format!("what {tag} is made from cannot be looked up in its registry"), hint)
+                    .because(error)
+            };
+            Ok((labelled.await.map_err(not_known)?, "registry"))
         }
         Destination::Engine(engine) => {
             let found = engine.inspect(tag.as_str()).await.map_err(engine_problem)?;

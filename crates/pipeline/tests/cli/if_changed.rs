@@ -237,7 +237,9 @@ fn a_registry_that_cannot_be_asked_is_no_answer() {
     let words = format!(
         "{PACK} hotfixes --base-image scratch --output oci:image --push --tag 127.0.0.1:1/am:x --if-changed --retries 1"
     );
-    run_with(&scenario, &words).fails(9, "push-image");
+    let run = run_with(&scenario, &words).fails(9, "push-image");
+    let run = run.says("what 127.0.0.1:1/am:x is made from cannot be looked up in its registry");
+    run.says("Connection refused").does_not_say("pushed");
 }
 
 #[test]

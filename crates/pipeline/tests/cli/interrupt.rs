@@ -7,6 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use update_tool_sim::{Behave, Fault};
 
 use crate::support::Scenario;
+use crate::support::http::{Answer, Server};
 
 /// Within which we and all that we have started are gone, on a machine that does nothing else.
 const BOUND: Duration = Duration::from_secs(10);
@@ -51,6 +52,26 @@ fn while_a_hotfix_hangs_that_has_changed_files() {
         std::thread::sleep(Duration::from_millis(100));
         stop(&child, Signal::TERM);
         scenario.ended(child, &before).fails(143, "apply-hotfixes").says("hotfix 2 of 3 applied");
+    }
+}
+
+/// What later steps need is looked at beforehand; whoever stops that has not stopped them.
+#[test]
+fn while_a_registry_is_asked_whether_it_takes_the_image() {
+    let server = Server::start(|_| {
+        std::thread::sleep(Duration::from_secs(20));
+        Answer::new(500)
+    });
+    for more in [vec!["--push"], vec!["--push", "--if-changed"]] {
+        let scenario = Scenario::new().without_engine().args(["--output", "oci:image", "--report", "report"]);
+        let tag = format!("{}/team/am:x", server.host);
+        let scenario = more.into_iter().fold(scenario.args(["-t", &tag]), |scenario, word| scenario.args([word]));
+        let before = scenario.snapshot();
+        let asked = server.requests().len();
+        let child = scenario.start_apply_until(|_| server.requests().len() > asked);
+        stop(&child, Signal::INT);
+        scenario.ended(child, &before).fails(130, "validate-inputs").says("stopped by");
+        assert_eq!(scenario.report()["error"]["step"], "validate-inputs");
     }
 }
 
