@@ -94,6 +94,35 @@ impl ImageRef {
     }
 }
 
+/// A repository, by the rules of `docker`: `team/wso2am` is the same as `docker.io/team/wso2am`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RepositoryRef(ImageRef);
+
+impl RepositoryRef {
+    /// Whether `reference` is in it.
+    pub fn has(&self, reference: &ImageRef) -> bool {
+        (self.0.registry(), self.0.repository()) == (reference.registry(), reference.repository())
+    }
+}
+
+impl FromStr for RepositoryRef {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let reference: ImageRef = text.parse().map_err(|error: Error| error.to_string())?;
+        match reference.name() == text {
+            true => Ok(Self(reference)),
+            false => Err(format!("that is an image; its repository is {}", reference.name())),
+        }
+    }
+}
+
+impl fmt::Display for RepositoryRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.name())
+    }
+}
+
 /// A name as it may be shown: what is before an `@` that begins no digest can be a password, `user:password@host/…`.
 pub fn without_password(text: &str) -> String {
     let digest =

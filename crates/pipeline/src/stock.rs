@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use hotfix_docker::engine::Engine;
 use hotfix_docker::inventory::Held;
-use hotfix_docker::reference::ImageRef;
+use hotfix_docker::reference::{ImageRef, RepositoryRef};
 use hotfix_environments::labels::Holding;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -51,10 +51,9 @@ pub struct Pruning {
 ///
 /// # Errors
 /// Where the engine does not answer properly.
-pub async fn list(engine: &Engine, repositories: &[String]) -> hotfix_docker::Result<Vec<Stocked>> {
+pub async fn list(engine: &Engine, repositories: &[RepositoryRef]) -> hotfix_docker::Result<Vec<Stocked>> {
     let mut stock = stock(&engine.images_with(OURS).await?);
-    let is_wanted = |name: &String| repositories.iter().any(|wanted| wanted == repository(name));
-    stock.retain(|image| repositories.is_empty() || image.names.iter().any(is_wanted));
+    stock.retain(|image| repositories.is_empty() || image.names.iter().any(|name| is_in(name, repositories)));
     Ok(stock)
 }
 
@@ -65,11 +64,11 @@ pub async fn list(engine: &Engine, repositories: &[String]) -> hotfix_docker::Re
 /// Where the engine does not answer properly. An image that it does not let go is none.
 pub async fn prune(
     engine: &Engine,
-    repositories: &[String],
+    repositories: &[RepositoryRef],
     keep: usize,
     dry_run: bool,
 ) -> hotfix_docker::Result<Pruning> {
-    let (old, kept) = old(list(engine, repositories).await?, keep);
+    let (old, kept) = old(list(engine, repositories).await?, repositories, keep);
     let (needed, old): (Vec<_>, Vec<_>) = old.into_iter().partition(|image| image.needed.is_some());
     let mut pruning = Pruning { removed: Vec::new(), failed: Vec::new(), needed, kept };
     for image in old {
@@ -140,6 +139,10 @@ fn needed(image: &Held, all: &[Held]) -> Option<String> {
     (repositories.len() > 1).then(|| format!("it is called {}", image.names.join(" and ")))
 }
 
+fn is_in(name: &str, repositories: &[RepositoryRef]) -> bool {
+    name.parse().is_ok_and(|name| repositories.iter().any(|repository| repository.has(&name)))
+}
+
 /// A name without its tag or digest.
 fn repository(name: &str) -> &str {
     let name = name.split_once('@').map_or(name, |(name, _)| name);
@@ -149,20 +152,22 @@ fn repository(name: &str) -> &str {
     }
 }
 
-/// All but the `keep` first of each repository, and those without a name; and how many stay as the newest.
-fn old(stock: Vec<Stocked>, keep: usize) -> (Vec<Stocked>, usize) {
+/// All but the `keep` first of each of `repositories` (of each there is, where none are given), and those without a name; and how many stay as the newest.
+fn old(stock: Vec<Stocked>, repositories: &[RepositoryRef], keep: usize) -> (Vec<Stocked>, usize) {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut kept = 0;
     let mut is_old = |image: &Stocked| {
-        let Some(name) = image.names.first() else { return true };
-        let count = seen.entry(repository(name).to_owned()).or_default();
-        *count += 1;
-        let is_old = *count > keep;
-        kept += usize::from(!is_old);
+        let names = image.names.iter().filter(|name| repositories.is_empty() || is_in(name, repositories));
+        let counted: BTreeSet<&str> = names.map(|name| repository(name)).collect();
+        let mut is_old = true;
+        for repository in counted {
+            let count = seen.entry(repository.to_owned()).or_default();
+            *count += 1;
+            is_old &= *count > keep;
+        }
         is_old
     };
-    let old = stock.into_iter().filter(|image| is_old(image)).collect();
-    (old, kept)
+    let (old, kept): (Vec<_>, Vec<_>) = stock.into_iter().partition(|image| is_old(image));
+    (old, kept.len())
 }
 
 #[cfg(test)]
@@ -193,7 +198,7 @@ mod tests {
     }
 
     fn pruned(held: &[Held], keep: usize) -> (Vec<String>, Vec<String>) {
-        let (old, _) = old(stock(held), keep);
+        let (old, _) = old(stock(held), &[], keep);
         let (needed, old): (Vec<_>, Vec<_>) = old.into_iter().partition(|image| image.needed.is_some());
         let ids = |images: Vec<Stocked>| images.into_iter().map(|image| image.id).collect();
         (ids(old), ids(needed))
@@ -212,6 +217,19 @@ mod tests {
         assert_eq!(pruned(&held, 1).0, ["5", "3", "1"]);
         assert_eq!(pruned(&held, 0).0, ["5", "2", "3", "1", "4"]);
         assert_eq!(pruned(&held, 9).0, ["5"]);
+    }
+
+    #[test]
+    fn names_elsewhere_do_not_count() {
+        let held = [image("1", &["b:1"], 1), image("2", &["a:2", "b:2"], 2), image("3", &["a:3"], 3)];
+        let ids = |repository: &str| {
+            let repository: RepositoryRef = repository.parse().expect("valid");
+            let (old, kept) = old(stock(&held), &[repository], 1);
+            (old.into_iter().map(|image| image.id).collect::<Vec<_>>(), kept)
+        };
+        // Whoever lists images of one repository only gets those.
+        assert_eq!(ids("b"), (vec!["3".to_owned(), "1".to_owned()], 1));
+        assert_eq!(ids("a"), (vec!["2".to_owned(), "1".to_owned()], 1));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::fmt;
 use bytesize::ByteSize;
 use clap::Subcommand;
 use hotfix_docker::engine::Engine;
+use hotfix_docker::reference::RepositoryRef;
 use serde::Serialize;
 
 use super::args::Cli;
@@ -21,7 +22,7 @@ pub enum ImagesCommand {
     List {
         /// Only of this repository; can be given many times [default: all]
         #[arg(long = "in", value_name = "REPO")]
-        repositories: Vec<String>,
+        repositories: Vec<RepositoryRef>,
     },
     /// Remove old ones; never one that a container uses, that has names in several repositories, or that something is built on
     Prune {
@@ -33,7 +34,7 @@ pub enum ImagesCommand {
         dry_run: bool,
         /// Only of this repository, and of none without a name; can be given many times [default: all]
         #[arg(long = "in", value_name = "REPO")]
-        repositories: Vec<String>,
+        repositories: Vec<RepositoryRef>,
     },
 }
 
@@ -43,11 +44,12 @@ pub(super) async fn run(cli: &Cli, command: &ImagesCommand) -> u8 {
         let engine = Engine::connect().await?;
         match command {
             ImagesCommand::List { repositories } => {
-                Ok(output::answer(&cli.talk, &List(stock::list(&engine, repositories).await?)))
+                let images = stock::list(&engine, repositories).await?;
+                Ok(output::answer(&cli.talk, &List { images, repositories }))
             }
             ImagesCommand::Prune { keep, dry_run, repositories } => {
                 let pruning = stock::prune(&engine, repositories, *keep, *dry_run).await?;
-                let written = output::answer(&cli.talk, &Pruned { dry_run: *dry_run, pruning: &pruning });
+                let written = output::answer(&cli.talk, &Pruned { dry_run: *dry_run, pruning: &pruning, repositories });
                 Ok(if pruning.failed.is_empty() { written } else { Step::BuildImage.exit_code() })
             }
         }
@@ -61,15 +63,26 @@ pub(super) async fn run(cli: &Cli, command: &ImagesCommand) -> u8 {
 
 #[derive(Serialize)]
 #[serde(transparent)]
-struct List(Vec<Stocked>);
+struct List<'a> {
+    images: Vec<Stocked>,
+    #[serde(skip)]
+    repositories: &'a [RepositoryRef],
+}
 
-impl fmt::Display for List {
+/// That there is nothing, and where.
+fn none(repositories: &[RepositoryRef]) -> String {
+    let places: Vec<String> = repositories.iter().map(ToString::to_string).collect();
+    let places = if places.is_empty() { String::new() } else { format!(" in {}", places.join(" or ")) };
+    format!("the engine has no image that hotfix has made{places}")
+}
+
+impl fmt::Display for List<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return writeln!(f, "the engine has no image that hotfix has made");
+        if self.images.is_empty() {
+            return writeln!(f, "{}", none(self.repositories));
         }
         writeln!(f, "{:<44}{:<22}{:>11}  {:<22}id", "name", "product", "size", "named")?;
-        for image in &self.0 {
+        for image in &self.images {
             let product = format!("{} {}", image.product, image.version);
             let size = ByteSize(image.bytes).to_string();
             let needed = image.needed.as_ref().map(|why| format!("  ({})", printable(why))).unwrap_or_default();
@@ -99,6 +112,8 @@ struct Pruned<'a> {
     dry_run: bool,
     #[serde(flatten)]
     pruning: &'a Pruning,
+    #[serde(skip)]
+    repositories: &'a [RepositoryRef],
 }
 
 impl fmt::Display for Pruned<'_> {
@@ -117,7 +132,9 @@ impl fmt::Display for Pruned<'_> {
         for (image, said) in &self.pruning.failed {
             writeln!(f, "could not remove {}: {}", name(image), printable(said))?;
         }
+        let Pruning { needed, kept, .. } = self.pruning;
         match (self.pruning.removed.len(), self.pruning.failed.len()) {
+            (0, 0) if needed.is_empty() && *kept == 0 => writeln!(f, "{}", none(self.repositories)),
             (0, 0) => writeln!(f, "nothing to remove; {} kept as the newest", self.pruning.kept),
             (removed, _) => writeln!(f, "{removed} in all; {} kept as the newest", self.pruning.kept),
         }

@@ -68,11 +68,16 @@ fn old_ones_go_and_what_is_needed_stays() {
     assert_eq!((&json[0]["product"], &json[0]["version"]), (&"wso2am".into(), &"4.1.0.10-hf3".into()));
     assert_eq!(json[0]["needed"], Value::Null);
 
+    let other_spelling = ["images", "list", "--in", &format!("docker.io/{}", world.repository)];
+    assert_eq!(world.scenario.run(&other_spelling).succeeds().stdout, shown);
     let would = world.prune("--keep 2 --dry-run");
     assert_eq!(would, format!("would remove {}\n1 in all; 2 kept as the newest\n", world.name(1)));
     docker(&["create", "--name", &container(), &world.name(1)]);
     docker(&["commit", &container(), &format!("{}:derived", world.repository)]);
     docker(&["tag", &world.name(2), &world.other]);
+    // Those of other repositories are not among the newest of this one, whichever of its names comes first.
+    let more = format!("--keep 1 --dry-run --in {}", world.repository);
+    assert!(world.prune(&more).ends_with("; 1 kept as the newest\n"), "{}", world.prune(&more));
     let pruned = world.prune("--keep 0");
     assert!(pruned.contains(&format!("removed {}\n", world.name(3))), "{pruned}");
     assert!(pruned.contains(&format!("kept {}: used by {}\n", world.name(1), container())), "{pruned}");
@@ -88,7 +93,9 @@ fn old_ones_go_and_what_is_needed_stays() {
     let pruned = world.prune("--keep 0");
     assert!(pruned.ends_with("2 in all; 0 kept as the newest\n"), "{pruned}");
     assert_eq!([1, 2].map(|hotfixes| world.has(&world.name(hotfixes))), [false, false]);
-    assert_eq!(world.prune("--keep 0"), "nothing to remove; 0 kept as the newest\n");
+    let none = format!("the engine has no image that hotfix has made in {}\n", world.repository);
+    assert_eq!(world.prune("--keep 0"), none);
+    assert_eq!(world.scenario.run(&list).succeeds().stdout, none);
 }
 
 /// In an engine of its own, since images without a name are nobody's.
@@ -117,4 +124,9 @@ fn without_an_engine_or_a_number() {
     scenario.run(&["images", "list"]).fails_with(8).says("the Docker engine cannot be reached");
     scenario.run(&["images", "prune", "--keep", "1"]).fails_with(8).says("the Docker engine cannot be reached");
     scenario.run(&["images", "prune"]).fails_with(2).says("--keep");
+    for no_repository in ["team/am:4.1.0", "", "a b", "Team/Am/X", &format!("am@sha256:{}", "0".repeat(64))] {
+        scenario.run(&["images", "list", "--in", no_repository]).fails_with(2).says("--in");
+        scenario.run(&["images", "prune", "--keep", "1", "--in", no_repository]).fails_with(2).says("--in");
+    }
+    scenario.run(&["images", "list", "--in", "team/am:1"]).fails_with(2).says("its repository is team/am");
 }
