@@ -6,6 +6,7 @@
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tracing::warn;
@@ -21,6 +22,8 @@ const MOST_WARNINGS: usize = 10;
 const LONGEST_SUMMARY: usize = 1 << 20;
 
 static COMMANDS: OnceLock<Option<Commands>> = OnceLock::new();
+/// Whether the outputs are written.
+static HAS_OUTPUTS: AtomicBool = AtomicBool::new(false);
 
 /// The runner's commands.
 #[derive(Debug)]
@@ -46,9 +49,12 @@ pub(super) fn wants_debug() -> bool {
     is_true("GITHUB_ACTIONS") && std::env::var("RUNNER_DEBUG").is_ok_and(|value| value == "1")
 }
 
-/// What comes after us in the same step gives commands of its own.
-pub(super) fn end() {
+/// What comes after us in the same step gives commands of its own; what asks for the outcome gets one, also where nothing could begin.
+pub(super) fn end(has_failed: bool) {
     if let Some(Some(commands)) = COMMANDS.get() {
+        if has_failed && !HAS_OUTPUTS.load(Ordering::Relaxed) {
+            append("GITHUB_OUTPUT", &outputs(None));
+        }
         commands.write(&format!("::{}::\n", commands.token));
     }
 }
@@ -81,7 +87,8 @@ impl Commands {
     /// What became of the run: outputs, summary, warnings.
     pub(super) fn report(&self, report: &Report) {
         report.warnings.iter().take(MOST_WARNINGS).for_each(|warning| self.warning(warning));
-        append("GITHUB_OUTPUT", &outputs(report));
+        append("GITHUB_OUTPUT", &outputs(Some(report)));
+        HAS_OUTPUTS.store(true, Ordering::Relaxed);
         let summary = report.summary();
         let end = summary.floor_char_boundary(LONGEST_SUMMARY);
         append("GITHUB_STEP_SUMMARY", &format!("{}\n", &summary[..end]));
@@ -108,21 +115,21 @@ impl Observer for &'static Commands {
     }
 }
 
-/// Names and values for later steps.
-fn outputs(report: &Report) -> String {
-    let image = report.image.as_ref();
+/// Names and values for later steps, of a run that could begin or of one that could not.
+fn outputs(report: Option<&Report>) -> String {
+    let image = report.and_then(|report| report.image.as_ref());
     let tags = image.map(|image| image.tags.join("\n")).unwrap_or_default();
-    let outcome = match report.outcome {
-        Outcome::Success => "success",
-        Outcome::Unchanged => "unchanged",
-        Outcome::Failure => "failure",
+    let outcome = match report.map(|report| report.outcome) {
+        Some(Outcome::Success) => "success",
+        Some(Outcome::Unchanged) => "unchanged",
+        Some(Outcome::Failure) | None => "failure",
     };
     let digest = image.and_then(|image| image.digest.clone()).unwrap_or_default();
     let named = [
         ("image", tags.lines().next().unwrap_or_default().to_owned()),
         ("images", tags.clone()),
         ("digest", digest),
-        ("version", report.image_version().unwrap_or_default()),
+        ("version", report.and_then(Report::image_version).unwrap_or_default()),
         ("outcome", outcome.to_owned()),
     ];
     let end = random();

@@ -54,9 +54,10 @@ const QUESTION_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Runs the command line `arguments`, the program's name first. A panic is a defect: exit code 1.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let code = std::panic::catch_unwind(AssertUnwindSafe(|| start(arguments)));
+    let code = code.unwrap_or(DEFECT);
     progress::end();
-    github::end();
-    ExitCode::from(code.unwrap_or(DEFECT))
+    github::end(code != DONE);
+    ExitCode::from(code)
 }
 
 fn start(arguments: impl IntoIterator<Item = OsString>) -> u8 {

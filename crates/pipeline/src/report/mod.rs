@@ -168,6 +168,17 @@ impl Report {
         product.unwrap_or_else(|| "hotfix".to_owned())
     }
 
+    /// How it ended, in words.
+    fn verdict(&self) -> &'static str {
+        match (self.outcome, &self.image, &self.changes) {
+            (Outcome::Failure, ..) => "failed",
+            (Outcome::Unchanged, ..) => "unchanged",
+            (Outcome::Success, Some(_), _) => "image built",
+            (Outcome::Success, None, Some(_)) => "changed, nothing made",
+            (Outcome::Success, None, None) => "done",
+        }
+    }
+
     /// The report as JSON.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default()

@@ -2,76 +2,72 @@
 
 use bytesize::ByteSize;
 
-use super::{Outcome, Report, Status};
+use super::{HotfixReport, ImageReport, Report, Status, StepReport};
+use crate::pack::printable;
 
 impl Report {
     /// The report as Markdown.
     pub(crate) fn summary(&self) -> String {
-        let mut text = String::new();
-        let mut line = |line: String| text.push_str(&(line + "\n"));
-        let outcome = match (self.outcome, &self.image) {
-            (Outcome::Failure, _) => "failed",
-            (Outcome::Unchanged, _) => "unchanged",
-            (Outcome::Success, Some(_)) => "image built",
-            (Outcome::Success, None) => "done",
-        };
-        line(format!("# {}: {outcome}\n", self.title()));
+        let mut blocks = vec![format!("# {}: {}", self.title(), self.verdict())];
         if let Some(error) = &self.error {
-            line(format!(
-                "**{}** failed with exit code {}: {}\n",
-                error.step,
-                self.exit_code,
-                markdown(&error.message)
-            ));
-            line(format!("What to do: {}\n", markdown(&error.hint)));
+            let message = markdown(&error.message);
+            blocks.push(format!("**{}** failed with exit code {}: {message}", error.step, self.exit_code));
+            blocks.push(format!("What to do: {}", markdown(&error.hint)));
         }
-        if let Some(image) = &self.image {
-            for tag in &image.tags {
-                line(format!("- image `{tag}`"));
-            }
-            if let Some(digest) = &image.digest {
-                line(format!("- digest `{digest}`"));
-            }
-            let layer = image.hotfix_layer_bytes.map(|bytes| format!(", hotfix layer of {}", ByteSize(bytes)));
-            line(format!("- on `{}`{}\n", image.base, layer.unwrap_or_default()));
-        }
-        for change in self.changes.iter().flatten() {
-            line(format!("- {}", markdown(change)));
-        }
+        blocks.extend(self.image.as_ref().map(of_image));
+        let changes = self.changes.iter().flatten().map(|change| format!("- {}", markdown(change)));
+        blocks.push(lines(changes));
         if !self.hotfixes.is_empty() {
-            line("| hotfix | file | changed | added | removed |\n| ---: | --- | ---: | ---: | ---: |".to_owned());
-            for hotfix in &self.hotfixes {
-                line(format!(
-                    "| {} | {} | {} | {} | {} |",
-                    hotfix.number,
-                    markdown(&hotfix.file),
-                    hotfix.changed,
-                    hotfix.added,
-                    hotfix.removed
-                ));
-            }
-            line(String::new());
+            let head = "| hotfix | file | changed | added | removed |\n| ---: | --- | ---: | ---: | ---: |\n";
+            blocks.push(head.to_owned() + &lines(self.hotfixes.iter().map(of_hotfix)));
         }
-        line("| step | status | seconds |\n| --- | --- | ---: |".to_owned());
-        for step in &self.steps {
-            let word = step.status.word();
-            let status = if step.status == Status::Failed { format!("**{word}**") } else { word.to_owned() };
-            line(format!("| {} | {status} | {:.1} |", step.name, step.seconds));
-        }
+        blocks.push(
+            "| step | status | seconds |\n| --- | --- | ---: |\n".to_owned() + &lines(self.steps.iter().map(of_step)),
+        );
         if !self.warnings.is_empty() {
-            line("\nWarnings:\n".to_owned());
-            self.warnings.iter().for_each(|warning| line(format!("- {}", markdown(warning))));
+            blocks.push("Warnings:".to_owned());
+            blocks.push(lines(self.warnings.iter().map(|warning| format!("- {}", markdown(warning)))));
         }
-        text
+        // Where there is no empty line between, what follows belongs to the list before it.
+        blocks.retain(|block| !block.is_empty());
+        blocks.join("\n\n") + "\n"
     }
+}
+
+fn lines(lines: impl Iterator<Item = String>) -> String {
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn of_image(image: &ImageReport) -> String {
+    let tags = image.tags.iter().map(|tag| format!("- image `{tag}`"));
+    let digest = image.digest.iter().map(|digest| format!("- digest `{digest}`"));
+    let layer = image.hotfix_layer_bytes.map(|bytes| format!(", hotfix layer of {}", ByteSize(bytes)));
+    let base = format!("- on `{}`{}", image.base, layer.unwrap_or_default());
+    lines(tags.chain(digest).chain([base]))
+}
+
+fn of_hotfix(hotfix: &HotfixReport) -> String {
+    let HotfixReport { number, changed, added, removed, .. } = hotfix;
+    let did = match hotfix.status {
+        Status::Passed => format!("{changed} | {added} | {removed}"),
+        Status::Failed => "**failed** | – | –".to_owned(),
+        Status::Skipped => "– | – | –".to_owned(),
+    };
+    format!("| {number} | {} | {did} |", markdown(&hotfix.file))
+}
+
+fn of_step(step: &StepReport) -> String {
+    let word = step.status.word();
+    let status = if step.status == Status::Failed { format!("**{word}**") } else { word.to_owned() };
+    format!("| {} | {status} | {:.1} |", step.name, step.seconds)
 }
 
 /// Text of others in a table cell or paragraph.
 fn markdown(text: &str) -> String {
     let escape = |c: char| match c {
         '|' | '`' | '*' | '_' | '<' | '>' | '[' | ']' | '\\' | '#' => vec!['\\', c],
-        '\n' | '\r' => vec![' '],
         other => vec![other],
     };
-    text.chars().flat_map(escape).collect()
+    let lines: Vec<String> = text.lines().map(printable).collect();
+    lines.join(" ").chars().flat_map(escape).collect()
 }

@@ -105,6 +105,8 @@ fn a_run_that_fails() {
     let run = scenario.apply();
     assert_eq!(run.code, Some(2));
     assert_eq!(Runner::read(&run.stderr).of("error").len(), 1);
+    let expected = [("image", ""), ("images", ""), ("digest", ""), ("version", ""), ("outcome", "failure")];
+    assert_eq!(outputs(&scenario), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
 }
 
 #[test]

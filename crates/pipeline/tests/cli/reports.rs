@@ -106,6 +106,59 @@ fn junit_xml_is_read_by_others() {
     );
 }
 
+/// A tool that prints what terminals take for commands, and what XML has no way to write.
+#[test]
+fn what_the_tool_prints_harms_no_reader() {
+    let said = r#"[ $1 = current-state ] && exit 0
+printf '\033[31mred\033]0;title\007 \000\001 \357\277\276\357\277\277 </failure>]]>\n'
+exit 9
+"#;
+    let scenario = reporting(Scenario::new().with_script(said));
+    scenario.apply().fails(6, "apply-hotfixes");
+    let summary = scenario.text("report/summary.md");
+    assert!(summary.contains("red"), "{summary}");
+    assert!(!summary.contains(|c: char| c.is_control() && c != '\n'), "{summary:?}");
+    let Some(found) = cases(&scenario) else {
+        engine::skip("no junitparser is here (Debian: python3-junitparser)");
+        return;
+    };
+    let failure = found.iter().find(|case| case[1] == "apply-hotfixes").expect("there");
+    assert!(failure[4].contains("red") && failure[4].contains("\u{fffd}\u{fffd} </failure>]]>"), "{failure:?}");
+}
+
+/// Of what was not applied there is nothing to count, and a table belongs to no list before it.
+#[test]
+fn the_summary_of_what_was_not_done() {
+    let scenario = reporting(Scenario::new());
+    let tables_stand_alone = |summary: &str| {
+        let heads = ["| hotfix |", "| step |"].map(|head| format!("\n\n{head}"));
+        assert!(heads.iter().all(|head| summary.contains(head)), "{summary}");
+    };
+    scenario.apply().succeeds();
+    tables_stand_alone(&scenario.text("report/summary.md"));
+    for (options, title) in [
+        (&["--if-changed"][..], "unchanged"),
+        (&["--report-only-changes"], "unchanged"),
+        (&["--report-only-changes", "--label", "a=1"], "changed, nothing made"),
+    ] {
+        scenario
+            .run(&[scenario.apply_arguments(), options.iter().map(ToString::to_string).collect()].concat())
+            .succeeds();
+        let summary = scenario.text("report/summary.md");
+        assert!(summary.starts_with(&format!("# wso2am 4.1.0.10: {title}\n\n")), "{summary}");
+        assert!(summary.contains("| 1 | wso2am-4.1.0.10-hf-1.zip | – | – | – |\n"), "{summary}");
+        tables_stand_alone(&summary);
+    }
+    let failed = that_fails();
+    failed.apply().fails(6, "apply-hotfixes");
+    let summary = failed.text("report/summary.md");
+    assert!(
+        summary.contains("hf-2.zip | **failed** | – | – |\n") && summary.contains("hf-3.zip | – | – | – |"),
+        "{summary}"
+    );
+    tables_stand_alone(&summary);
+}
+
 #[test]
 fn report_html_works_in_a_browser() {
     let scenario = with_odd_names();
