@@ -116,7 +116,7 @@ pub async fn provide(
         }
     };
     let report = WorkspaceReport { mode, cache };
-    debug!(?report, "the product is in the workspace");
+    debug!(?mode, ?cache, "the product is in the workspace");
     Ok(Provisioned { home: Arc::new(home), pristine, files, report, entry })
 }
 

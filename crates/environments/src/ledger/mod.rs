@@ -65,7 +65,7 @@ impl Ledger {
     /// # Errors
     /// Where it cannot be written.
     pub async fn add(&self, record: &Record) -> Result<()> {
-        debug!(?record, "ledger");
+        debug!(record = serde_json::to_string(record).unwrap_or_default(), "ledger");
         match self {
             Self::File(file) => file.add(record),
             Self::Registry(registry) => registry.add(record).await,

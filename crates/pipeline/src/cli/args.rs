@@ -59,7 +59,7 @@ Exit codes:
    3  this machine is not supported    9  the push
    4  the inputs or the pack          10  a step ran out of time
    5  the sequence of hotfixes       11  a checked condition does not hold
-                                    130, 143  interrupted";
+ 129, 130, 143  interrupted";
 
 /// How to talk.
 #[derive(Debug, Args)]
@@ -239,7 +239,7 @@ pub struct Run {
     /// Do nothing where every name has an image already that was made from the same inputs
     #[arg(long)]
     pub if_changed: bool,
-    /// With --if-changed: only tell what is not as in the image that is there
+    /// Only tell what is not as in the image that is there, and make nothing
     #[arg(long)]
     pub report_only_changes: bool,
     /// The image

@@ -166,6 +166,13 @@ async fn plan(cli: &Cli, request: Request) -> u8 {
     match Plan::resolve(&request, CredentialState::NotNeeded, &mut recorder).await {
         Ok(plan) => output::answer(&cli.talk, &plan),
         Err(failure) => {
+            let report = recorder.finish(Some(&failure));
+            match cli.talk.format {
+                // Who reads JSON gets some, as of a run that fails.
+                Format::Json => _ = output::lines(&cli.talk, &[report.json()]),
+                Format::Text if report.passed().is_empty() => {}
+                Format::Text => info!("good before that: {}", report.passed().join(", ")),
+            }
             output::failure(&cli.talk, &failure);
             failure.exit_code()
         }

@@ -68,8 +68,16 @@ pub(super) fn use_color(talk: &Talk, stream: &impl IsTerminal) -> bool {
     match talk.color {
         Color::Always => true,
         Color::Never => false,
-        Color::Auto => stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
+        Color::Auto => {
+            let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            stream.is_terminal() && !is_unwanted && !is_dumb()
+        }
     }
+}
+
+/// Whether the terminal, where there is one, knows nothing but lines.
+pub(super) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb")
 }
 
 /// The answer to a question; returns the exit code. It can hold what somebody else has said, control characters and all.
@@ -126,7 +134,9 @@ fn error_of(title: &str, talk: &Talk, chain: &[String], hint: &str) {
         commands.error(title, &(causes.join("\n") + &next));
     }
     if talk.log_format == Format::Json {
-        tracing::error!(causes = ?chain.get(1..).unwrap_or_default(), hint, "error: {}", chain.first().map_or("", String::as_str));
+        // Fields of a log line hold no lists: a line for each.
+        let causes = chain.get(1..).unwrap_or_default().join("\n");
+        tracing::error!(causes, hint, "error: {}", chain.first().map_or("", String::as_str));
         return;
     }
     let (red, cyan, plain) = if use_color(talk, &io::stderr()) { (RED, CYAN, PLAIN) } else { ("", "", "") };

@@ -16,7 +16,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::args::{Format, Talk};
-use super::output::use_color;
+use super::output::{is_dumb, use_color};
 use crate::pack::printable;
 use crate::recorder::Observer;
 use crate::step::Step;
@@ -60,8 +60,7 @@ fn now() -> MutexGuard<'static, Now> {
 
 /// Decides how the run is shown, before anything is.
 pub(super) fn start(talk: &Talk) {
-    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    let is_terminal = talk.log_format == Format::Text && !talk.quiet && !is_dumb && io::stderr().is_terminal();
+    let is_terminal = talk.log_format == Format::Text && !talk.quiet && !is_dumb() && io::stderr().is_terminal();
     let display = Display {
         is_plain: is_terminal && talk.verbose == 0,
         has_color: use_color(talk, &io::stderr()),

@@ -168,6 +168,11 @@ impl Report {
         product.unwrap_or_else(|| "hotfix".to_owned())
     }
 
+    /// Names of the steps that have passed.
+    pub fn passed(&self) -> Vec<&'static str> {
+        self.steps.iter().filter(|step| step.status == Status::Passed).map(|step| step.name.name()).collect()
+    }
+
     /// How it ended, in words.
     fn verdict(&self) -> &'static str {
         match (self.outcome, &self.image, &self.changes) {

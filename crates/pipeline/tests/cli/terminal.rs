@@ -85,9 +85,11 @@ fn colours_letters_and_loudness_are_as_wanted() {
     let ascii = apply(&at_a_terminal().env("LC_ALL", "C"), WIDE);
     assert!(ascii.written.is_ascii(), "{:?}", ascii.written);
     assert!(ascii.last().contains("\nok extract-pack  "), "{}", ascii.last());
-    let dumb = apply(&at_a_terminal().env("TERM", "dumb").args(["--color", "never"]), WIDE);
-    assert!(!dumb.written.contains('\u{1b}'), "{:?}", dumb.written);
-    assert!(dumb.last().contains("INFO extract-pack: done in "), "{}", dumb.last());
+    for term in ["dumb", ""] {
+        let dumb = apply(&at_a_terminal().env("TERM", term), WIDE);
+        assert!(!dumb.written.contains('\u{1b}'), "{:?}", dumb.written);
+        assert!(dumb.last().contains("INFO extract-pack: done in "), "{}", dumb.last());
+    }
     let verbose = apply(&at_a_terminal().args(["-v"]), WIDE);
     assert!(verbose.last().contains("INFO extract-pack: done in ") && verbose.last().contains("DEBUG"));
     assert!(lines(&verbose, "✓ ").is_empty(), "{}", verbose.last());

@@ -31,6 +31,7 @@ fn wrong_usage_is_exit_code_2_and_says_what_was_expected() {
         let is_help = arguments.is_empty();
         assert!(is_help || lines.len() == 2 && lines[0].starts_with("error: command line: "), "{}", run.stderr);
         assert!(is_help || lines[1].starts_with("  next: "), "{}", run.stderr);
+        assert!(!run.stderr.contains("as a value"), "nobody means a file of that name: {}", run.stderr);
         run.says(words).prints("").leaves_nothing();
     }
 }
@@ -95,7 +96,12 @@ fn a_dry_run_is_a_plan() {
 #[test]
 fn a_plan_of_bad_inputs_fails_as_apply_would() {
     Scenario::new().with_pack_path("packs/missing.zip").plan().fails(4, "validate-inputs").prints("");
-    Scenario::new().without_hotfixes().plan().fails(5, "validate-sequence").prints("");
+    let run = Scenario::new().without_hotfixes();
+    let run = run.plan().fails(5, "validate-sequence").says("good before that: validate-os, validate-inputs\n");
+    run.prints("");
+    let json = Scenario::new().without_hotfixes().args(["--format", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json.plan().stdout).expect("one JSON document");
+    assert_eq!((&json["exit_code"], &json["error"]["step"]), (&5.into(), &"validate-sequence".into()));
     Scenario::new().with_pack(|pack| pack.without_tool()).plan().fails(6, "initialize-update-tool").prints("");
 }
 
@@ -120,6 +126,15 @@ fn colours_are_for_terminals_and_for_those_who_ask() {
     Scenario::new().without_hotfixes().args(["--color", "always"]).apply().says("\u{1b}[1;31merror:");
 }
 
+/// Who looks for what is set where is told no more than that.
+#[test]
+fn a_verbose_run_tells_what_is_set_where() {
+    let scenario = Scenario::new().env("HOTFIX_OFFLINE", "true").args(["-v"]);
+    let run = scenario.apply().succeeds();
+    let run = run.says("--offline is set by HOTFIX_OFFLINE").says("the product is in the workspace mode=");
+    run.does_not_say("is set by UPDATE_TOOL").does_not_say(" { ");
+}
+
 #[test]
 fn a_json_log_is_json_to_the_last_line() {
     let good = Scenario::new().args(["--log-format", "json", "-v"]).apply().succeeds().stderr;
@@ -128,6 +143,10 @@ fn a_json_log_is_json_to_the_last_line() {
         serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|error| panic!("{line}: {error}"));
     }
     assert!(bad.contains("error: validate-sequence: there is no hotfix"), "{bad}");
+    let failing = Scenario::new().with_pack_path("packs/missing.zip").args(["--log-format", "json"]).apply().stderr;
+    let last: serde_json::Value = serde_json::from_str(failing.lines().last().expect("one")).expect("JSON");
+    assert_eq!(last["fields"]["causes"], "No such file or directory (os error 2)");
+    assert_eq!(last["fields"]["hint"], "give the path of the product pack, a zip");
 }
 
 #[test]

@@ -70,6 +70,11 @@ impl Environment {
     }
 }
 
+/// Whether the variable `name` is of other programs' making: it says what options say, and sets none.
+pub(super) fn is_of_others(name: &str) -> bool {
+    SAME_AS.iter().any(|(_, variable)| *variable == name)
+}
+
 /// The variable of an option.
 pub(super) fn variable(option: &str) -> String {
     format!("{PREFIX}{}", option.to_uppercase().replace('-', "_"))

@@ -108,7 +108,8 @@ pub(super) fn complete(
     })?;
     let set_elsewhere = settled.iter().map(|setting| setting.name.clone()).collect();
     let cli = Cli { set_elsewhere, ..cli };
-    let origins = settled.iter().map(|setting| format!("--{} is set by {}", setting.name, setting.place)).collect();
+    let origins = settled.iter().filter(|setting| !environment::is_of_others(&setting.place));
+    let origins = origins.map(|setting| format!("--{} is set by {}", setting.name, setting.place)).collect();
     Ok(Complete { cli, warnings: environment.mistyped(&options), origins })
 }
 

@@ -1,6 +1,6 @@
 //! What a wrong setting is told, the same from every source: where, which key, what was expected, what to do next.
 
-use clap::error::{ContextKind, ContextValue};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use hotfix_docker::reference::without_password;
 
@@ -65,7 +65,7 @@ pub(super) fn command_line(options: &Options, error: &clap::Error, places: &[&st
     let usage = || text_of(error, ContextKind::Usage).map(|usage| usage.trim_start_matches("Usage: ").to_owned());
     let option = || text_of(error, ContextKind::InvalidArg).and_then(|shown| long_name(&shown));
     let hint = meant(error)
-        .or_else(|| text_of(error, ContextKind::Suggested))
+        .or_else(|| text_of(error, ContextKind::Suggested).filter(|_| error.kind() != ErrorKind::UnknownArgument))
         .or_else(|| usage().map(|usage| format!("{usage}; --help says more")))
         .or_else(|| option().map(|option| correct_it(options, &option)));
     at(&place, &message, hint.unwrap_or_else(|| "see 'hotfix --help'".to_owned()))
