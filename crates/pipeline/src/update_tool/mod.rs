@@ -304,6 +304,10 @@ impl<'a> UpdateTool<'a> {
                 io::ErrorKind::PermissionDenied => {
                     "the workspace's disk may forbid to run programs (noexec): give --workspace"
                 }
+                // It is there, or it could not have been made executable.
+                io::ErrorKind::NotFound => {
+                    "this system lacks what starts it: the vendor's tool needs glibc, which Alpine has not; run hotfix on a usual Linux"
+                }
                 _ => "the file may be for another processor or damaged: download the pack again",
             };
             Problem::new(format!("{} cannot be run", shown.display()), hint).because(error)

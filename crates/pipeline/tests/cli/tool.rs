@@ -70,6 +70,16 @@ fn it_is_no_program() {
     scenario.apply().fails(6, "initialize-update-tool").says("could not show the current state: exit code");
 }
 
+/// As a program for glibc is on a system without it: it is there, and what it names to start it is not.
+#[test]
+fn it_is_for_another_system() {
+    let tool = update_tool_sim::tool_file_name();
+    let scenario =
+        Scenario::new().with_pack(|pack| pack.without_tool().file(&format!("bin/{tool}"), "#!/nowhere/ld-linux.so\n"));
+    let run = scenario.apply().fails(6, "initialize-update-tool").says(&format!("bin/{tool} cannot be run"));
+    run.says("this system lacks what starts it").says("run hotfix on a usual Linux");
+}
+
 #[test]
 fn it_fails() {
     let scenario = Scenario::new().with_tool(|tool| tool.on_current_state = Fault::Error);
