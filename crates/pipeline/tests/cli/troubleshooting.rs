@@ -136,6 +136,27 @@ fn every_error_of_engines_and_registries_is_on_the_pages() {
     }
 }
 
+/// What the file of environments is told of itself needs no page: each names the key and what is expected.
+#[test]
+fn every_answer_of_environments_is_on_the_pages() {
+    let quoted = quoted().join("\n");
+    let said: Vec<String> = code("environments").iter().flat_map(|code| answers(code)).collect();
+    assert!(said.len() > 40, "{}", said.len());
+    let missing: Vec<&String> = said.iter().filter(|message| !quoted.contains(longest_fixed_part(message))).collect();
+    assert!(missing.is_empty(), "say in {PAGES:?} what to do about {missing:#?}");
+}
+
+/// The texts of conditions and inputs that are not as they must be.
+fn answers(code: &str) -> Vec<String> {
+    let text_after = |start: usize| {
+        let argument = code[start..].trim_start().trim_start_matches("format!(");
+        argument.strip_prefix('"').and_then(|text| text.split('"').next()).map(str::to_owned)
+    };
+    let makers = ["condition(", "refused(", "message: ", "let message ="];
+    let starts = makers.iter().flat_map(|maker| code.match_indices(maker).map(|(at, found)| at + found.len()));
+    starts.filter_map(text_after).collect()
+}
+
 #[test]
 fn the_example_is_what_a_run_says() {
     let scenario = Scenario::new().without_engine();
