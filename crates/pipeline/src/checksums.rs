@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::path::Path;
 
+use hotfix_docker::files;
 use sha2::{Digest, Sha256};
 
 use crate::blocking::blocking;
@@ -61,6 +62,27 @@ pub(crate) async fn digests_of(plan: &Plan, cache: Option<&Cache>) -> Result<Inp
     .await
 }
 
+/// Whether `copy`, of `hotfix`, is what was copied.
+pub(crate) fn check_copy(hotfix: &Hotfix, copy: &Path, sha256: &str) -> Result<(), Problem> {
+    let changed = || {
+        Problem::new(
+            format!("{}, the run's own copy of a hotfix, is not what it was when the run began", copy.display()),
+            "the update tool, or somebody else in the workspace, has changed it: run it again, or ask the vendor",
+        )
+    };
+    let read = || -> io::Result<bool> {
+        let file = files::open(copy)?;
+        // Of another length it need not be read, and could be endless.
+        let is_as_long = file.metadata()?.len() == hotfix.bytes;
+        Ok(is_as_long && hex::encode(digest_of(file)?) == sha256)
+    };
+    match read() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(changed()),
+        Err(error) => Err(changed().because(error)),
+    }
+}
+
 fn of_source(source: &Source, cache: Option<&Cache>) -> Result<String, Problem> {
     match source {
         Source::Pack(pack) => sha256_of(cache, pack.file(), &pack.path).map_err(|error| unreadable(&pack.path, error)),
@@ -104,7 +126,11 @@ impl Write for HashWriter {
 
 /// The SHA-256 of a file.
 pub(crate) fn digest_of_file(path: &Path) -> io::Result<Sha256Digest> {
+    digest_of(File::open(path)?)
+}
+
+fn digest_of(file: File) -> io::Result<Sha256Digest> {
     let mut hash = HashWriter::default();
-    io::copy(&mut BufReader::with_capacity(1 << 17, File::open(path)?), &mut hash)?;
+    io::copy(&mut BufReader::with_capacity(1 << 17, file), &mut hash)?;
     Ok(hash.finish())
 }

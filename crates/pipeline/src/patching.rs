@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::blocking::unless_cancelled;
 use crate::cache::Cache;
 use crate::changes::{Changes, Delta, PatchedProduct};
+use crate::checksums::{InputDigests, check_copy};
 use crate::credentials::Credentials;
 use crate::home::ProductHome;
 use crate::leaks::{self, Secrets};
@@ -39,6 +40,7 @@ pub struct Work<'a> {
     pub private: Private,
     /// The update tool.
     pub tool: UpdateTool<'a>,
+    digests: &'a InputDigests,
 }
 
 impl<'a> Work<'a> {
@@ -50,16 +52,16 @@ impl<'a> Work<'a> {
         plan: &'a Plan,
         workspace: &'a Workspace,
         credentials: &'a Credentials,
-        cached: (Option<&Cache>, &str),
+        digests: &'a InputDigests,
+        cache: Option<&Cache>,
         recorder: &mut Recorder,
     ) -> Result<Self, Failure> {
-        let (cache, sha256) = cached;
-        let provide = async |cancel| provide(plan, workspace, cache, sha256, &cancel).await;
+        let provide = async |cancel| provide(plan, workspace, cache, &digests.pack, &cancel).await;
         let product = recorder.run(Step::ExtractPack, provide).await?;
         recorder.workspace(product.report);
         let private = private(plan, workspace, credentials);
         let tool = update_tool(plan, &product.home, workspace, credentials);
-        Ok(Self { plan, product, workspace, credentials, private, tool })
+        Ok(Self { plan, product, workspace, credentials, private, tool, digests })
     }
 
     /// Makes the update tool ready, and applies the hotfixes.
@@ -163,7 +165,9 @@ impl<'a> Work<'a> {
     ) -> Result<Changes, Problem> {
         let hotfixes = self.plan.hotfixes.as_slice();
         let task = Task::items("", hotfixes.len() as u64);
-        for hotfix in hotfixes {
+        for (hotfix, sha256) in hotfixes.iter().zip(&self.digests.hotfixes) {
+            // What the tool has run before could have changed it, and the image is going to say what it is.
+            check_copy(hotfix, &self.workspace.hotfixes().join(&hotfix.file), sha256)?;
             task.rename(format!("hotfix {} of {} ({})", hotfix.number, hotfixes.len(), hotfix.file));
             self.tool.apply(hotfix, &self.workspace.hotfixes(), cancel).await?;
             let time = hotfix.newest;

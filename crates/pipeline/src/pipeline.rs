@@ -62,9 +62,10 @@ pub async fn prepare(
 pub async fn execute(prepared: Prepared, recorder: &mut Recorder) -> Result<(), Failure> {
     let Prepared { plan, credentials, destination, recipe, push_targets, digests, workspace, cache } = prepared;
     let credentials = credentials.filter(|_| plan.update_tool_source.is_some());
-    let cached = (cache.as_ref(), digests.pack.as_str());
     let work = match &credentials {
-        Some(credentials) => Some(Work::begin(&plan, &workspace, credentials, cached, recorder).await?),
+        Some(credentials) => {
+            Some(Work::begin(&plan, &workspace, credentials, &digests, cache.as_ref(), recorder).await?)
+        }
         None => None,
     };
     let patched = match &work {

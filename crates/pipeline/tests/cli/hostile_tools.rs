@@ -45,6 +45,19 @@ fn records_that_are_something_else() {
     }
 }
 
+/// The image says which hotfixes are in it, by their checksums.
+#[test]
+fn a_later_hotfix_that_is_changed() {
+    for what in ["echo more >>\"$next\"", "rm \"$next\"", "rm \"$next\"; mkfifo \"$next\"", "truncate -s 1T \"$next\""]
+    {
+        let what = format!("next=$(dirname \"$2\")/wso2am-4.1.0.10-hf-2.zip; {what}");
+        let scenario = Scenario::new().without_engine().with_script(&format!("{RECORDS}date +%N >$home/x; {what}"));
+        let run = scenario.args(["--base-image", "scratch"]);
+        let run = run.apply().fails(6, "apply-hotfixes");
+        run.says("wso2am-4.1.0.10-hf-2.zip, the run's own copy of a hotfix, is not what it was when the run began");
+    }
+}
+
 #[test]
 fn a_tool_that_is_a_link() {
     let name = update_tool_sim::tool_file_name();
