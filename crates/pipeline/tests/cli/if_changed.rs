@@ -302,3 +302,32 @@ fn a_base_may_be_pushed_and_named_and_fetched() {
     assert_eq!(image.labels()["hotfix.fingerprint"], inspected.trim());
     engine::try_docker(&["rmi", "--force", &tag, &pushed]);
 }
+
+/// As of a base.
+#[test]
+fn an_image_that_holds_the_product_may_be_pushed() {
+    if !is_there() {
+        return;
+    }
+    let Some(registry) = Registry::start() else { return };
+    let base = Base::new("if-product");
+    let [holding, tag] = ["holding", "image"].map(|what| base.name.replacen("base", what, 1));
+    let scenario = Scenario::new();
+    run_with(&scenario, &format!("{PACK} hotfixes --through 0 --base-image {} --tag {holding}", base.name)).succeeds();
+    let words = [
+        format!("image:{holding} hotfixes --tag {tag} --if-changed"),
+        format!("{PACK} hotfixes --from-image {holding} --tag {tag} --if-changed"),
+    ];
+    let pushed = format!("{}/holding:x", registry.host);
+    for words in &words {
+        run_with(&scenario, words).succeeds().does_not_say("unchanged: ");
+        run_with(&scenario, words).succeeds().says("unchanged: ");
+        docker(&["tag", &holding, &pushed]);
+        docker(&["push", "--quiet", &pushed]);
+        run_with(&scenario, words).succeeds().says("unchanged: ");
+        engine::try_docker(&["rmi", &pushed]);
+    }
+    let run = run_with(&scenario, &words[0].replace("--if-changed", "--report-only-changes")).succeeds();
+    assert!(run.stdout.starts_with(&format!("{tag}: the pack: ")), "{}", run.stdout);
+    engine::try_docker(&["rmi", "--force", &tag, &holding]);
+}
