@@ -86,6 +86,15 @@ pub enum Source {
     Layout(LayoutImage),
 }
 
+/// Which image of a name.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'a> {
+    /// The platform that it is to be for; where none is given, any.
+    pub platform: Option<&'a Platform>,
+    /// Whether it is the registry's, also where the engine has one of that name.
+    pub pull: bool,
+}
+
 /// What an image takes over of the configuration of its base, by the names of the OCI image specification and of Docker's.
 const TAKEN_OVER: [&str; 12] = [
     "User",

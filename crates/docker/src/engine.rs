@@ -17,7 +17,7 @@ use tracing::{debug, info};
 use crate::apart::apart;
 use crate::asked::found;
 use crate::auth::credentials_for;
-use crate::base::{BaseImage, Platform, Source};
+use crate::base::{BaseImage, Platform, Source, Wanted};
 use crate::connection::Dialer;
 use crate::endpoint::Endpoint;
 use crate::progress::Transfers;
@@ -85,12 +85,14 @@ impl Engine {
         }
     }
 
-    /// The image `reference` as a base, for `platform` where one is given; pulled where the engine lacks it.
+    /// The image `reference` as a base; pulled where the engine lacks it, or where that is wanted.
     ///
     /// # Errors
     /// [`Error::NoSuchImage`] where it can be had nowhere, [`Error::OtherPlatform`] where only for another platform.
-    pub async fn base(&self, reference: &ImageRef, platform: Option<&Platform>) -> Result<BaseImage> {
-        let image = match self.look_up(reference).await? {
+    pub async fn base(&self, reference: &ImageRef, wanted: Wanted<'_>) -> Result<BaseImage> {
+        let platform = wanted.platform;
+        let held = if wanted.pull { None } else { self.look_up(reference).await? };
+        let image = match held {
             Some(image) => self.for_platform(image, reference, platform).await?,
             None => {
                 let image = self.pull(reference, platform).await?;
@@ -98,6 +100,23 @@ impl Engine {
                 image
             }
         };
+        self.describe_as(image, reference).await
+    }
+
+    /// The image `reference`, for `platform` where one is given, if the engine has it.
+    ///
+    /// # Errors
+    /// As [`Engine::inspect`].
+    pub async fn held(&self, reference: &ImageRef, platform: Option<&Platform>) -> Result<Option<BaseImage>> {
+        match self.look_up(reference).await? {
+            Some(image) if is_for(&image, reference, platform).is_ok() => {
+                self.describe_as(image, reference).await.map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn describe_as(&self, image: ImageInspect, reference: &ImageRef) -> Result<BaseImage> {
         let digest = repository_digest(&image, reference);
         let by_id =
             |id: &&str| image.id.as_deref().is_some_and(|full| full.trim_start_matches("sha256:").starts_with(*id));
@@ -114,6 +133,12 @@ impl Engine {
             || Error::NotConfirmed { action: format!("keep the image {id}"), reason: "it is not there".to_owned() };
         let image = self.inspect(id).await?.ok_or_else(missing)?;
         self.describe(image, id.to_owned(), None).await
+    }
+
+    /// What is said to have made the topmost layer of an image or, after that, changed its settings; none where nothing is said.
+    pub async fn made_by(&self, id: &str) -> Option<String> {
+        // Podman trips over images without a name.
+        self.docker.image_history(id).await.ok()?.into_iter().next().map(|item| item.created_by)
     }
 
     async fn describe(&self, image: ImageInspect, name: String, digest: Option<String>) -> Result<BaseImage> {

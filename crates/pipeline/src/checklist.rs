@@ -65,6 +65,13 @@ impl Plan {
     }
 
     fn to_do(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.request.if_changed, self.request.report_only_changes) {
+            (_, true) => return writeln!(f, "  {OPEN} compare   with what the names have, and tell; nothing is made"),
+            (true, false) => {
+                writeln!(f, "  {OPEN} compare   with what the names have; the rest only where something differs")?
+            }
+            (false, false) => {}
+        }
         if self.update_tool_source.is_some() {
             writeln!(f, "  {OPEN} unpack    the product, or take it from the cache")?;
             writeln!(f, "  {OPEN} update    the update tool, where it wants that")?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hotfix_docker::Error;
 use hotfix_docker::auth::credentials_for;
-use hotfix_docker::base::{BaseImage, Platform};
+use hotfix_docker::base::{BaseImage, Platform, Wanted};
 use hotfix_docker::engine::Engine;
 use hotfix_docker::image::{BuiltImage, Image};
 use hotfix_docker::layer::Layer;
@@ -54,7 +54,7 @@ impl Destination {
         }
     }
 
-    /// The image that others are put on, `called` so by the user, for `platform` where one is given; pulled where the engine lacks it, and fetched into the workspace
+    /// The image that others are put on, `called` so by the user; pulled where the engine lacks it, and fetched into the workspace
     /// where there is no engine.
     ///
     /// # Errors
@@ -62,17 +62,17 @@ impl Destination {
     pub async fn base(
         &self,
         (called, base): (&str, &BasePlan),
-        platform: Option<&Platform>,
+        wanted: Wanted<'_>,
         workspace: &Workspace,
         cancel: &CancellationToken,
     ) -> Result<BaseImage, Problem> {
         match self.elsewhere(base) {
             Some(reference) => {
-                let fetched = fetch_base(reference, platform, workspace, cancel).await;
+                let fetched = fetch_base(reference, wanted.platform, workspace, cancel).await;
                 fetched.map_err(|error| not_to_be_had(called, reference, error))
             }
             None => tokio::select! {
-                found = self.base_here((called, base), platform) => found,
+                found = self.base_here((called, base), wanted) => found,
                 () = cancel.cancelled() => Err(engine_problem(Error::Cancelled)),
             },
         }
@@ -90,11 +90,8 @@ impl Destination {
     ///
     /// # Errors
     /// As there.
-    pub async fn base_here(
-        &self,
-        (called, base): (&str, &BasePlan),
-        platform: Option<&Platform>,
-    ) -> Result<BaseImage, Problem> {
+    pub async fn base_here(&self, (called, base): (&str, &BasePlan), wanted: Wanted<'_>) -> Result<BaseImage, Problem> {
+        let platform = wanted.platform;
         let problem = |what, hint| move |error| base_problem(called, base, what, hint, error);
         match (base, self) {
             (BasePlan::Scratch, _) => {
@@ -104,7 +101,7 @@ impl Destination {
                 "cannot be used",
                 "give the folder of an OCI layout, and the tag of an image in it after a colon",
             )),
-            (BasePlan::Engine(reference), Self::Engine(engine)) => engine.base(reference, platform).await.map_err(
+            (BasePlan::Engine(reference), Self::Engine(engine)) => engine.base(reference, wanted).await.map_err(
                 problem("is not to be had", "check its name, and the engine's way to the registry (docker pull)"),
             ),
             (BasePlan::Engine(_) | BasePlan::Registry(_), _) => unreachable!("it is in a registry"),

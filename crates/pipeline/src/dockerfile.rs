@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hotfix_docker::Error;
-use hotfix_docker::base::Identity;
+use hotfix_docker::base::{Identity, Platform};
 use hotfix_docker::build::{Build, Builder, Context, build, folder_of, named_images};
 use hotfix_docker::engine::Engine;
 use hotfix_docker::image::BuiltImage;
@@ -20,8 +20,9 @@ use crate::blocking::unless_cancelled;
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
 use crate::engine_problem::engine_problem;
-use crate::fingerprint::{BASE, Fingerprint};
+use crate::fingerprint::{BASE, DOCKERFILE, Fingerprint, PLATFORM};
 use crate::host::UPDATE_TOOLS;
+use crate::identity;
 use crate::image::{BaseLabels, labels};
 use crate::layers::{hotfix_layer, product_layer};
 use crate::pack::{Product, printable};
@@ -41,6 +42,8 @@ pub struct DockerfileRecipe {
     pub base: Option<String>,
     /// By what it is told from others, where it is known.
     pub(crate) base_identity: Option<Identity>,
+    /// What other images that it names are, as far as it is known: files can come from them.
+    others: BTreeMap<String, Option<String>>,
 }
 
 /// The method of a request with `--dockerfile`.
@@ -124,12 +127,17 @@ impl DockerfileRecipe {
     pub(crate) async fn find(plan: &Plan, file: &Path, context: &Context, engine: &Engine) -> Result<Self, Problem> {
         let builder = engine.builder().await.map_err(engine_problem)?;
         debug!(?builder, "the Dockerfile's builder");
-        let base = named_images(&context.text, &arguments(plan)).base;
-        let base_identity = match &base {
+        let named = named_images(&context.text, &arguments(plan));
+        let base_identity = match &named.base {
             Some(name) if name != "scratch" => identity(plan, engine, name).await,
             _ => None,
         };
-        Ok(Self { file: file.to_owned(), builder, base, base_identity })
+        let mut others = BTreeMap::new();
+        for name in named.all.into_iter().filter(|name| named.base.as_ref() != Some(name)) {
+            let content = identity(plan, engine, &name).await.and_then(|other| other.content);
+            others.insert(name, content);
+        }
+        Ok(Self { file: file.to_owned(), builder, base: named.base, base_identity, others })
     }
 
     /// Builds the image, without any name yet.
@@ -154,6 +162,7 @@ impl DockerfileRecipe {
             context: with_product(plan, context.entries, patched)?,
             dockerfile: context.dockerfile,
             platform: plan.request.platform.clone(),
+            pull: plan.request.pull,
             arguments,
         };
         let mut show = |line: &str| info!("{}", printable(line));
@@ -170,11 +179,13 @@ impl DockerfileRecipe {
     ) -> Result<Fingerprint, Problem> {
         let (context, file) = (context.clone(), self.file.clone());
         let digest = move || context.digest().map_err(|error| context_problem(&file, error));
+        let platform = plan.request.platform.as_ref().filter(|platform| !Platform::linux_here().is(platform));
         let own = [
             (BASE, json!(self.base_identity.as_ref().map(|base| &base.content))),
-            ("platform", json!(plan.request.platform.as_ref().map(ToString::to_string))),
+            ("images", json!(Some(&self.others).filter(|others| !others.is_empty()))),
+            (PLATFORM, json!(platform.map(ToString::to_string))),
             // Arguments can be secret, so no digest of theirs alone is told.
-            ("dockerfile", json!([unless_cancelled(cancel, digest).await?, arguments(plan)])),
+            (DOCKERFILE, json!([unless_cancelled(cancel, digest).await?, arguments(plan)])),
         ];
         Ok(Fingerprint::of(plan, digests, own))
     }
@@ -223,20 +234,12 @@ fn arguments(plan: &Plan) -> BTreeMap<String, String> {
     arguments
 }
 
-/// By what the base is told from others; pulled where the engine lacks it, so that it is what the builder takes. With a platform of its own
-/// to look for, the builder pulls it itself. Whatever goes wrong here, the builder will say it better.
+/// By what an image that the Dockerfile names is told from others. Whatever goes wrong here, the builder will say it better.
 async fn identity(plan: &Plan, engine: &Engine, name: &str) -> Option<Identity> {
     let reference: ImageRef = name.parse().ok()?;
-    if plan.request.platform.is_some() && engine.inspect(name).await.ok()?.is_none() {
-        return None;
-    }
-    match engine.base(&reference, None).await {
-        Ok(base) => Some(base.identity()),
-        Err(error) => {
-            debug!(error = &error as &dyn std::error::Error, "the Dockerfile's base is not known yet");
-            None
-        }
-    }
+    let identity = identity::in_engine(engine, &reference, plan.request.wanted()).await;
+    let unknown = |error| debug!(error = &error as &dyn std::error::Error, "what {name} is, is not known yet");
+    identity.map_err(unknown).ok()
 }
 
 /// The user's folder with the product beside it: as in the pack, with what the hotfixes changed.

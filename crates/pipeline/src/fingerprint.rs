@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::checksums::InputDigests;
-use crate::plan::Plan;
+use crate::plan::{Method, Plan};
 use crate::source::Source;
 
 /// What the pack is called among what goes in.
@@ -18,6 +18,14 @@ pub(crate) const HOTFIXES: &str = "hotfixes";
 pub(crate) const BASE: &str = "base";
 /// The version of this program.
 pub(crate) const TOOL: &str = "tool";
+/// What it is for.
+pub(crate) const PLATFORM: &str = "platform";
+/// A Dockerfile with its folder and its arguments.
+pub(crate) const DOCKERFILE: &str = "dockerfile";
+/// The update tool's own way.
+pub(crate) const VENDOR_IMAGE: &str = "vendor-image";
+/// What is there for images that are made in one way only, but for the usual one.
+pub(crate) const WAYS: [&str; 2] = [DOCKERFILE, VENDOR_IMAGE];
 /// Digits of an input's digest that the label has: enough to tell two values apart.
 const SHORT: usize = 16;
 
@@ -32,11 +40,13 @@ impl Fingerprint {
         let Platform { os, architecture, variant } = &base.platform;
         let own = [
             (BASE, json!(base.content)),
-            ("platform", json!([os, architecture, variant])),
-            ("product-home", json!(request.product_home)),
+            ("from-image", is_from_image(plan)),
+            (PLATFORM, json!([os, architecture, variant])),
+            ("product-home", json!(request.product_home.as_ref().map(|home| home.trim_end_matches('/')))),
             ("chown", json!(request.chown)),
+            // An empty one is one.
             ("entrypoint", json!(request.entrypoint)),
-            ("env", json!(request.env)),
+            ("env", json!(Some(&request.env).filter(|env| !env.is_empty()))),
         ];
         Self::of(plan, digests, own)
     }
@@ -52,14 +62,9 @@ impl Fingerprint {
             (TOOL, json!(env!("CARGO_PKG_VERSION"))),
             (PACK, json!([pack, plan.product.update_level])),
             (HOTFIXES, json!(digests.hotfixes)),
-            ("label", json!(labels)),
+            ("label", json!(Some(labels).filter(|labels| !labels.is_empty()))),
         ];
-        let is_given = |(_, value): &(&str, Value)| match value {
-            Value::Null => false,
-            Value::Array(list) => !list.is_empty(),
-            Value::Object(map) => !map.is_empty(),
-            _ => true,
-        };
+        let is_given = |(_, value): &(&str, Value)| !value.is_null();
         let digest = |(name, value): (&str, Value)| (name.to_owned(), hex::encode(Sha256::digest(value.to_string())));
         Self(every.into_iter().chain(own).filter(is_given).map(digest).collect())
     }
@@ -85,6 +90,14 @@ impl Fingerprint {
             (_, None) => Some(Change::Gone),
         };
         Some(names.into_iter().filter_map(|name| Some((name.clone(), change(name)?))).collect())
+    }
+}
+
+/// On the same image the product is put in one way, and the hotfixes alone in another.
+fn is_from_image(plan: &Plan) -> Value {
+    match plan.method {
+        Method::FromImage(_) => json!(true),
+        Method::Base(_) | Method::Dockerfile(_) | Method::VendorTool => Value::Null,
     }
 }
 

@@ -15,6 +15,9 @@ use crate::scrub::{Private, scrub};
 use crate::step::Problem;
 use crate::tree::{self, Kind};
 
+/// Begins what the layers are said to be made by, in the history of images.
+pub(crate) const MADE_BY: &str = "hotfix: ";
+
 /// A file of the pack, unpacked while the layer is written.
 struct PackedFile {
     pack: ProductPack,
@@ -38,7 +41,7 @@ impl Content for PackedFile {
 /// # Errors
 /// Where the pack has a `config.json` that cannot be cleaned.
 pub fn product_layer(pack: &ProductPack, placement: &Placement, files: Option<&Path>) -> Result<Layer, Problem> {
-    let mut layer = placement.layer(format!("hotfix: {} {}", pack.product.name, pack.product.full_version()));
+    let mut layer = placement.layer(format!("{MADE_BY}{} {}", pack.product.name, pack.product.full_version()));
     for (path, node) in pack.nodes.iter().filter(|(path, _)| !is_log(path)) {
         let content = match &node.kind {
             NodeKind::Directory => Node::Directory,
@@ -73,7 +76,7 @@ pub fn hotfix_layer(
     hotfixes: &[Hotfix],
 ) -> Result<Layer, Problem> {
     let files: Vec<&str> = hotfixes.iter().map(|hotfix| hotfix.file.as_str()).collect();
-    let layer = placement.layer(format!("hotfix: {}", files.join(", ")));
+    let layer = placement.layer(format!("{MADE_BY}{}", files.join(", ")));
     let mut work = HotfixLayer { product, below, placement, layer };
     for (path, change) in &product.changes {
         work.add(path, change)?;

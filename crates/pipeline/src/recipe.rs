@@ -224,8 +224,7 @@ async fn find_base(
     workspace: &Workspace,
     recorder: &mut Recorder,
 ) -> Result<BaseImage, Failure> {
-    let platform = plan.request.platform.as_ref();
-    let find = async |cancel| destination.base((called, base), platform, workspace, &cancel).await;
+    let find = async |cancel| destination.base((called, base), plan.request.wanted(), workspace, &cancel).await;
     recorder.look_ahead(step, find).await
 }
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hotfix_docker::base::Platform;
+use hotfix_docker::base::{Platform, Wanted};
 use serde::{Deserialize, Serialize};
 
 /// A run as the command line describes it. It holds no secret, so that Debug of it is safe to print.
@@ -31,6 +31,8 @@ pub struct Request {
     pub vendor_image: bool,
     /// Operating system and processor of the image.
     pub platform: Option<Platform>,
+    /// Whether the image that it is put on is the registry's, also where the engine has one of that name.
+    pub pull: bool,
     /// In place of the base's entry point.
     pub entrypoint: Option<Vec<String>>,
     /// Variables of the image.
@@ -69,6 +71,13 @@ pub struct Request {
     pub max_unpacked_size: u64,
     /// Whether the free disk is checked.
     pub disk_check: bool,
+}
+
+impl Request {
+    /// Which image of its name it is put on.
+    pub fn wanted(&self) -> Wanted<'_> {
+        Wanted { platform: self.platform.as_ref(), pull: self.pull }
+    }
 }
 
 /// How the update tool gets its credentials.

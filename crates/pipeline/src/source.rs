@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use hotfix_docker::Error;
-use hotfix_docker::base::{BaseImage, Platform};
+use hotfix_docker::base::{BaseImage, Wanted};
 use hotfix_docker::engine::Engine;
 use hotfix_docker::oci_layout;
 
@@ -49,7 +49,7 @@ impl Source {
             _ => None,
         };
         let find = async |_| {
-            let base = open(&plan, request.platform.as_ref(), engine.as_ref()).await?;
+            let base = open(&plan, request.wanted(), engine.as_ref()).await?;
             let clues = Clues { asked: request.product_home.as_deref(), folder: None, tag: plan.tag() };
             let image = ProductImage::find(base, clues, host, None).await?;
             let product = image.product()?;
@@ -155,10 +155,10 @@ fn image_of_engine_or_layout(name: &str, request: &Request) -> Result<BasePlan, 
     }
 }
 
-async fn open(plan: &BasePlan, platform: Option<&Platform>, engine: Option<&Engine>) -> Result<BaseImage, Problem> {
+async fn open(plan: &BasePlan, wanted: Wanted<'_>, engine: Option<&Engine>) -> Result<BaseImage, Problem> {
     let opened = match (plan, engine) {
-        (BasePlan::Layout(folder, tag), _) => oci_layout::open(folder, tag.as_deref(), platform),
-        (BasePlan::Engine(reference), Some(engine)) => engine.base(reference, platform).await,
+        (BasePlan::Layout(folder, tag), _) => oci_layout::open(folder, tag.as_deref(), wanted.platform),
+        (BasePlan::Engine(reference), Some(engine)) => engine.base(reference, wanted).await,
         // Refused when the name was read.
         _ => Err(Error::Reference { text: plan.to_string(), reason: "it needs an engine".to_owned() }),
     };

@@ -15,9 +15,11 @@ use crate::cache::Cache;
 use crate::checksums::{InputDigests, digests_of};
 use crate::delivery::{Destination, not_to_be_had};
 use crate::dockerfile::DockerfileRecipe;
-use crate::engine_problem::engine_problem;
-use crate::fingerprint::{BASE, Change, Fingerprint, HOTFIXES, PACK, TOOL};
+use crate::engine_problem::{base_problem, engine_problem};
+use crate::fingerprint::{BASE, Change, DOCKERFILE, Fingerprint, HOTFIXES, PACK, PLATFORM, TOOL, WAYS};
+use crate::identity;
 use crate::inspect::{Applied, Contents, Labels, More};
+use crate::layers::MADE_BY;
 use crate::plan::{BasePlan, Method, Plan};
 use crate::recorder::Recorder;
 use crate::registry_hint::hint;
@@ -62,6 +64,9 @@ impl Comparison {
             let (labelled, place) = recorder.look_ahead(step, look).await?;
             let contents = labelled.as_ref().and_then(|labelled| Contents::labelled(tag.as_str(), labelled, place));
             match contents.as_ref().map(|contents| &contents.more) {
+                Some(More::Labels(_)) if labelled.as_ref().is_some_and(|image| is_derived(plan, image)) => {
+                    changes.push(format!("{tag} was built by somebody else, on an image of hotfix"));
+                }
                 Some(More::Labels(labels)) => changes.extend(expected.differences(plan, tag, labels)),
                 _ if labelled.is_some() => changes.push(format!("{tag} is no image of hotfix")),
                 _ => changes.push(format!("there is no {tag} in the {place} yet")),
@@ -85,7 +90,8 @@ impl Expected {
         let of_base = |base: Identity| (Fingerprint::of_layers(plan, &base, &digests), base.digest);
         let (fingerprint, base_digest) = match (&plan.method, &plan.source, destination) {
             (Method::FromImage(_), Source::Image(image, _), _) => of_base(image.base.identity()),
-            (Method::Base(base) | Method::FromImage(base), ..) => of_base(identity(plan, base, destination).await?),
+            (Method::Base(base), ..) => of_base(identity(plan, "base image", base, destination).await?),
+            (Method::FromImage(image), ..) => of_base(identity(plan, "image", image, destination).await?),
             (Method::Dockerfile(file), _, Destination::Engine(engine)) => {
                 let context = DockerfileRecipe::check_context(plan, file)?;
                 let recipe = DockerfileRecipe::find(plan, file, &context, engine).await?;
@@ -102,7 +108,13 @@ impl Expected {
         if labels.fingerprint == self.fingerprint.whole() {
             return Vec::new();
         }
-        let differences = self.fingerprint.differences(&labels.inputs).unwrap_or_default();
+        let mut differences = self.fingerprint.differences(&labels.inputs).unwrap_or_default();
+        // One way to make an image always has a platform, the other only where one is given.
+        let is_other_way =
+            |(input, change): &(String, Change)| WAYS.contains(&input.as_str()) && *change != Change::Another;
+        if differences.iter().any(is_other_way) {
+            differences.retain(|(input, change)| input != PLATFORM || *change == Change::Another);
+        }
         let mut told: Vec<String> = differences
             .iter()
             .flat_map(|(input, change)| match input.as_str() {
@@ -126,8 +138,9 @@ impl Expected {
             (PACK, _) => from_to("the pack", &labels.pack_sha256, &self.digests.pack),
             (BASE, _) => from_to("the base image", &base(&labels.base_digest), &base(&self.base_digest)),
             (TOOL, _) => from_to("hotfix itself", &labels.tool_version, env!("CARGO_PKG_VERSION")),
-            ("platform", _) => "the platform is another".to_owned(),
-            ("dockerfile", Change::Another) => "the Dockerfile, its folder or --build-arg is another".to_owned(),
+            ("images", _) => "an image that the Dockerfile names is another".to_owned(),
+            (PLATFORM, _) => "the platform is another".to_owned(),
+            (DOCKERFILE, Change::Another) => "the Dockerfile, its folder or --build-arg is another".to_owned(),
             (option, Change::New) => format!("--{option} is new"),
             (option, Change::Gone) => format!("--{option} is not given any more"),
             (option, Change::Another) => format!("--{option} has another value"),
@@ -149,23 +162,37 @@ impl Expected {
     }
 }
 
+/// Whether somebody has put something on an image of ours, and with it on our labels. By a Dockerfile it is always somebody else who
+/// makes the topmost layer, and without hotfixes there is none on an image that holds the product.
+fn is_derived(plan: &Plan, image: &Labelled) -> bool {
+    let has_own_layer = match plan.method {
+        Method::Base(_) => true,
+        Method::FromImage(_) => !plan.hotfixes.as_slice().is_empty(),
+        Method::Dockerfile(_) | Method::VendorTool => false,
+    };
+    has_own_layer && image.made_by.as_ref().is_some_and(|made_by| !made_by.starts_with(MADE_BY))
+}
+
 /// Of a digest, enough to tell it from others.
 fn short(text: &str) -> &str {
     let digits = text.trim_start_matches("sha256:");
     digits.get(..12).filter(|_| digits.len() == 64).unwrap_or(text)
 }
 
-/// What is known of the base without fetching it; an engine that lacks it pulls it.
-async fn identity(plan: &Plan, base: &BasePlan, destination: &Destination) -> Result<Identity, Problem> {
-    let platform = plan.request.platform.as_ref();
-    if let Some(reference) = destination.elsewhere(base) {
-        let identified = async {
-            let credentials = credentials_for(reference.registry()).await?;
-            registry::identify(reference, &credentials, platform).await
-        };
-        return identified.await.map_err(|error| not_to_be_had("base image", reference, error));
+/// What is known of the base, `called` so by the user, without fetching it.
+async fn identity(plan: &Plan, called: &str, base: &BasePlan, destination: &Destination) -> Result<Identity, Problem> {
+    let wanted = plan.request.wanted();
+    match (destination.elsewhere(base), base, destination) {
+        (Some(reference), ..) => identity::in_registry(reference, wanted.platform)
+            .await
+            .map_err(|error| not_to_be_had(called, reference, error)),
+        (None, BasePlan::Engine(reference), Destination::Engine(engine)) => {
+            let hint = "check its name, and the engine's way to the registry (docker pull)";
+            let identity = identity::in_engine(engine, reference, wanted).await;
+            identity.map_err(|error| base_problem(called, base, "is not to be had", hint, error))
+        }
+        _ => destination.base_here((called, base), wanted).await.map(|base| base.identity()),
     }
-    destination.base_here(("base image", base), platform).await.map(|base| base.identity())
 }
 
 /// The labels of what `tag` names where the image would go, if it names anything; and what that place is called.
@@ -189,14 +216,17 @@ async fn look(
         }
         Destination::Engine(engine) => {
             let found = engine.inspect(tag.as_str()).await.map_err(engine_problem)?;
-            let labelled = found.map(|found| Labelled {
-                id: found.id.unwrap_or_default(),
-                labels: found.config.and_then(|config| config.labels).unwrap_or_default().into_iter().collect(),
-            });
-            Ok((labelled, "engine"))
+            let Some(found) = found else { return Ok((None, "engine")) };
+            let id = found.id.unwrap_or_default();
+            let made_by = engine.made_by(&id).await;
+            let labels = found.config.and_then(|config| config.labels).unwrap_or_default().into_iter().collect();
+            Ok((Some(Labelled { id, labels, made_by }), "engine"))
         }
         // Whatever is wrong with it is told when it is written to.
-        Destination::Layout(folder) => Ok((oci_layout::read_labels(folder, tag.tag()).ok(), "layout")),
+        Destination::Layout(folder) => {
+            let labelled = oci_layout::read_labels(folder, tag.tag()).ok();
+            Ok((labelled.filter(|_| oci_layout::is_whole(folder, tag.tag())), "layout"))
+        }
     }
 }
 

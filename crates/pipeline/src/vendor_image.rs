@@ -23,7 +23,7 @@ use tracing::warn;
 use crate::checksums::InputDigests;
 use crate::delivery::{Guard, TagGuard};
 use crate::engine_problem::engine_problem;
-use crate::fingerprint::Fingerprint;
+use crate::fingerprint::{Fingerprint, VENDOR_IMAGE};
 use crate::image::{BaseLabels, labels};
 use crate::leaks::{Secrets, found_in};
 use crate::pack::{CONFIG_JSON, LOGS};
@@ -163,7 +163,7 @@ fn image_labels(plan: &Plan, digests: &InputDigests) -> BTreeMap<String, String>
 
 /// Of everything that goes in and can make a difference to the image.
 pub(crate) fn fingerprint(plan: &Plan, digests: &InputDigests) -> Fingerprint {
-    Fingerprint::of(plan, digests, [("vendor-image", json!(true))])
+    Fingerprint::of(plan, digests, [(VENDOR_IMAGE, json!(true))])
 }
 
 fn cleaning_problem(error: Error) -> Problem {

@@ -50,6 +50,12 @@ pub fn named_images(text: &str, arguments: &BTreeMap<String, String>) -> NamedIm
                 let image = from.filter(|name| !is_number(name) && find(&stages, name).is_none());
                 all.extend(image.map(str::to_owned));
             }
+            "RUN" => {
+                let mounts = rest.split_whitespace().filter_map(|word| word.strip_prefix("--mount="));
+                let from = mounts.flat_map(|mount| mount.split(',')).filter_map(|part| part.strip_prefix("from="));
+                let images = from.filter(|name| name.parse::<usize>().is_err() && find(&stages, name).is_none());
+                all.extend(images.map(str::to_owned));
+            }
             _ => {}
         }
     }
@@ -142,6 +148,11 @@ mod tests {
         );
         check("FROM a AS one\nFROM ONE as two\nFROM two", Some("a"), &["a"]);
         check("FROM scratch", Some("scratch"), &[]);
+        check(
+            "FROM a AS b\nFROM c\nRUN --mount=type=bind,from=b,target=/b --mount=type=bind,from=d:1,target=/d x",
+            Some("c"),
+            &["a", "c", "d:1"],
+        );
         check("", None, &[]);
     }
 

@@ -61,6 +61,8 @@ pub struct Build {
     pub labels: BTreeMap<String, String>,
     /// Platform, where not the engine's own.
     pub platform: Option<Platform>,
+    /// Whether the images that it names are fetched anew.
+    pub pull: bool,
     /// Images that the Dockerfile names: the builder gets the credentials of their registries.
     pub images: Vec<String>,
 }
@@ -176,6 +178,9 @@ fn options(build: &Build, builder: Builder) -> BuildImageOptions {
         .labels(&map(&build.labels))
         .rm(true)
         .forcerm(true);
+    if build.pull {
+        options = options.pull("true");
+    }
     if let Some(platform) = &build.platform {
         options = options.platform(&platform.to_string());
     }

@@ -20,7 +20,7 @@ use crate::said::shown;
 use crate::{Error, Result};
 
 pub use guard::LayoutGuard;
-pub use read::{Labelled, labels_in, open, read_labels};
+pub use read::{Labelled, is_whole, labels_in, open, read_labels};
 pub(crate) use read::{config_in, diff_ids_in, platform_in};
 pub(crate) use write::write_single;
 pub use write::{DigestOfBlob, check_target, write};

@@ -21,12 +21,16 @@ pub struct Labelled {
     pub id: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
+    /// What is said to have made its topmost layer or, after that, changed its settings; none where nothing is said.
+    pub made_by: Option<String>,
 }
 
 impl Labelled {
     /// The labels in an image configuration.
     pub(crate) fn of(id: String, configuration: &Value) -> Self {
-        Self { id, labels: labels_in(configuration) }
+        let history = configuration.get("history").and_then(Value::as_array);
+        let made_by = history.and_then(|history| history.last()?.get("created_by")?.as_str().map(str::to_owned));
+        Self { id, labels: labels_in(configuration), made_by }
     }
 }
 
@@ -95,6 +99,15 @@ pub fn open(directory: &Path, tag: Option<&str>, platform: Option<&Platform>) ->
 pub fn read_labels(directory: &Path, tag: Option<&str>) -> Result<Labelled> {
     let (descriptor, _, configuration) = image(directory, tag, None)?;
     Ok(Labelled::of(descriptor.digest, &configuration))
+}
+
+/// Whether the layers of the image of the layout that is called `tag`, or of its only one, are there, as far as their lengths tell.
+pub fn is_whole(directory: &Path, tag: Option<&str>) -> bool {
+    let is_there = |layer: &Descriptor| {
+        let blob = blob_path(directory, &layer.digest).ok().and_then(|path| path.metadata().ok());
+        blob.is_some_and(|blob| blob.len() == layer.size)
+    };
+    image(directory, tag, None).is_ok_and(|(_, manifest, _)| manifest.layers.iter().all(is_there))
 }
 
 fn image(directory: &Path, tag: Option<&str>, platform: Option<&Platform>) -> Result<(Descriptor, Manifest, Value)> {

@@ -22,8 +22,8 @@ const MOST_WARNINGS: usize = 10;
 const LONGEST_SUMMARY: usize = 1 << 20;
 
 static COMMANDS: OnceLock<Option<Commands>> = OnceLock::new();
-/// Whether the outputs are written.
-static HAS_OUTPUTS: AtomicBool = AtomicBool::new(false);
+/// Whether a run that makes an image has begun, and has not said yet what became of it.
+static OWES_OUTPUTS: AtomicBool = AtomicBool::new(false);
 
 /// The runner's commands.
 #[derive(Debug)]
@@ -49,10 +49,15 @@ pub(super) fn wants_debug() -> bool {
     is_true("GITHUB_ACTIONS") && std::env::var("RUNNER_DEBUG").is_ok_and(|value| value == "1")
 }
 
-/// What comes after us in the same step gives commands of its own; what asks for the outcome gets one, also where nothing could begin.
-pub(super) fn end(has_failed: bool) {
+/// A run begins that makes an image: whoever asks for its outcome gets one, whatever happens.
+pub(super) fn begin() {
+    OWES_OUTPUTS.store(true, Ordering::Relaxed);
+}
+
+/// What comes after us in the same step gives commands of its own.
+pub(super) fn end() {
     if let Some(Some(commands)) = COMMANDS.get() {
-        if has_failed && !HAS_OUTPUTS.load(Ordering::Relaxed) {
+        if OWES_OUTPUTS.load(Ordering::Relaxed) {
             append("GITHUB_OUTPUT", &outputs(None));
         }
         commands.write(&format!("::{}::\n", commands.token));
@@ -88,7 +93,7 @@ impl Commands {
     pub(super) fn report(&self, report: &Report) {
         report.warnings.iter().take(MOST_WARNINGS).for_each(|warning| self.warning(warning));
         append("GITHUB_OUTPUT", &outputs(Some(report)));
-        HAS_OUTPUTS.store(true, Ordering::Relaxed);
+        OWES_OUTPUTS.store(false, Ordering::Relaxed);
         let summary = report.summary();
         let end = summary.floor_char_boundary(LONGEST_SUMMARY);
         append("GITHUB_STEP_SUMMARY", &format!("{}\n", &summary[..end]));

@@ -32,11 +32,14 @@ pub struct ImageOptions {
     #[arg(long, value_name = "K[=V]", requires = "dockerfile", value_parser = build_arg)]
     build_arg: Vec<(String, String)>,
     /// Let the update tool build the image (create-docker), as the old script did
-    #[arg(long, conflicts_with_all = ["base_image", "entrypoint", "env", "product_home", "chown", "platform"])]
+    #[arg(long, conflicts_with_all = ["base_image", "entrypoint", "env", "product_home", "chown", "platform", "pull"])]
     vendor_image: bool,
     /// Platform of the image, such as linux/arm64 [default: that of the base image here]
     #[arg(long, value_parser = linux, value_name = "OS/ARCH")]
     platform: Option<Platform>,
+    /// Take the base image from its registry, also where the engine has one of that name (docker build --pull)
+    #[arg(long)]
+    pull: bool,
     /// Entry point of the image, a JSON array [default: the base's]
     #[arg(long, value_name = "JSON", value_parser = json_strings)]
     entrypoint: Option<JsonStrings>,
@@ -131,6 +134,7 @@ pub(super) fn request(pack: &Path, hotfix_dir: &Path, image: &ImageOptions, work
         build_args: image.build_arg.clone(),
         vendor_image: image.vendor_image,
         platform: image.platform.clone(),
+        pull: image.pull,
         entrypoint: image.entrypoint.as_ref().map(|strings| strings.to_vec()),
         env: image.env.clone(),
         product_home: image.product_home.clone(),

@@ -44,7 +44,7 @@ use crate::unchanged::Comparison;
 
 use args::{Apply, Cli, Command, Format};
 pub use config::SettingsFile;
-use config::{Complete, Refusal};
+use config::{Complete, Misuse, Refusal};
 
 /// Threads that still work when everything is decided get this long.
 const LAST_CALL: Duration = Duration::from_millis(500);
@@ -56,7 +56,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let code = std::panic::catch_unwind(AssertUnwindSafe(|| start(arguments)));
     let code = code.unwrap_or(DEFECT);
     progress::end();
-    github::end(code != DONE);
+    github::end();
     ExitCode::from(code)
 }
 
@@ -90,12 +90,28 @@ fn refuse(refusal: Refusal) -> u8 {
             let _ = help.print();
             if help.use_stderr() { USAGE } else { DONE }
         }
-        Refusal::Wrong(talk, problem) => {
+        Refusal::Wrong(misuse) => {
+            let Misuse { talk, problem, run } = *misuse;
             output::start_logging(&talk);
-            output::error(&talk, &problem.chain(), problem.hint());
+            let (chain, hint) = (problem.chain(), problem.hint().to_owned());
+            if let Some(report_folder) = run {
+                report_misuse(problem, report_folder.as_deref());
+            }
+            output::error(&talk, &chain, &hint);
             USAGE
         }
     }
+}
+
+/// Whoever reads the report of a run that could not begin must not take that of the run before for it.
+fn report_misuse(problem: Problem, folder: Option<&Path>) {
+    let mut recorder = Recorder::new(Interrupt::default(), QUESTION_LIMIT);
+    let failure = recorder.check(Step::ValidateInputs, || Err::<(), _>(problem)).err();
+    let report = Report { exit_code: USAGE, ..recorder.finish(failure.as_ref()) };
+    if let Some(commands) = github::commands() {
+        commands.report(&report);
+    }
+    write_report(&report, folder);
 }
 
 /// Says that the system does not give us what we need; returns the exit code.
@@ -180,6 +196,7 @@ async fn plan(cli: &Cli, request: Request) -> u8 {
 }
 
 async fn run(cli: &Cli, apply: &Apply) -> u8 {
+    github::begin();
     let request = apply.run.request();
     let interrupt = match Interrupt::listen() {
         Ok(interrupt) => interrupt,

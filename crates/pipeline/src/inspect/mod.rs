@@ -3,7 +3,7 @@
 mod contents;
 
 use hotfix_docker::auth::credentials_for;
-use hotfix_docker::base::BaseImage;
+use hotfix_docker::base::{BaseImage, Wanted};
 use hotfix_docker::engine::Engine;
 use hotfix_docker::oci_layout::{self, Labelled};
 use hotfix_docker::reference::ImageRef;
@@ -70,11 +70,11 @@ async fn in_engine(image: &str, reference: &ImageRef) -> Result<Option<Result<Co
     let engine = Engine::connect().await?;
     let Some(found) = engine.look_up(reference).await? else { return Ok(None) };
     let labels = found.config.and_then(|config| config.labels).unwrap_or_default();
-    let labelled = Labelled { id: found.id.unwrap_or_default(), labels: labels.into_iter().collect() };
+    let labelled = Labelled { id: found.id.unwrap_or_default(), labels: labels.into_iter().collect(), made_by: None };
     if let Some(contents) = Contents::labelled(image, &labelled, "engine") {
         return Ok(Some(Ok(contents)));
     }
-    let base = engine.base(reference, None).await?;
+    let base = engine.base(reference, Wanted::default()).await?;
     Ok(Some(by_files(image, labelled.id, "engine", base, reference.tag()).await))
 }
 

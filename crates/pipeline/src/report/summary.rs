@@ -66,6 +66,7 @@ fn of_step(step: &StepReport) -> String {
 fn markdown(text: &str) -> String {
     let escape = |c: char| match c {
         '|' | '`' | '*' | '_' | '<' | '>' | '[' | ']' | '\\' | '#' => vec!['\\', c],
+        '&' => "&amp;".chars().collect(),
         other => vec![other],
     };
     let lines: Vec<String> = text.lines().map(printable).collect();

@@ -37,7 +37,7 @@ fn the_command_line_over_the_environment_over_the_file() {
 fn a_stronger_list_takes_the_place_of_a_weaker_one() {
     let scenario = with_file("tag = ['a:1', 'b:1']");
     assert_eq!(tags(&scenario), ["a:1", "b:1"]);
-    assert_eq!(tags(&scenario.env("HOTFIX_TAG", "c:1\n\nd:1\n")), ["c:1", "d:1"]);
+    assert_eq!(tags(&scenario.env("HOTFIX_TAG", "c:1 \n\n  d:1\n")), ["c:1", "d:1"]);
     let empty = with_file("tag = ['a:1']").env("HOTFIX_TAG", "");
     assert_eq!(tags(&empty), ["a:1"]);
 }

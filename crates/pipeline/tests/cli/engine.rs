@@ -161,7 +161,10 @@ fn an_engine_that_wants_every_layer_gets_the_base_too() {
     let base = Base::new("every-layer");
     let built = engine::block_on(async {
         let engine = hotfix_docker::engine::Engine::connect().await.expect("it answers");
-        let on = engine.base(&base.name.parse().expect("a name"), None).await.expect("it is there");
+        let on = engine
+            .base(&base.name.parse().expect("a name"), hotfix_docker::base::Wanted::default())
+            .await
+            .expect("it is there");
         let mut layer = hotfix_docker::layer::Layer::new("one more");
         let metadata = Metadata { mode: 0o644, uid: 0, gid: 0, mtime: 0 };
         let content = std::sync::Arc::new(base.name.clone().into_bytes());

@@ -107,6 +107,21 @@ fn a_run_that_fails() {
     assert_eq!(Runner::read(&run.stderr).of("error").len(), 1);
     let expected = [("image", ""), ("images", ""), ("digest", ""), ("version", ""), ("outcome", "failure")];
     assert_eq!(outputs(&scenario), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert!(scenario.text("summary").contains("failed with exit code 2"));
+}
+
+/// What comes after it in the same step, and makes no image, says nothing of one.
+#[test]
+fn outputs_are_those_of_the_run() {
+    let scenario = action(Scenario::new().without_engine());
+    scenario.apply();
+    let before = outputs(&scenario);
+    for words in
+        [&["inspect", "oci:nowhere"][..], &["plan", "nothing.zip", "hotfixes"], &["inspect"], &["images", "list"]]
+    {
+        assert_ne!(scenario.run(words).code, Some(0), "{words:?}");
+        assert_eq!(outputs(&scenario), before, "{words:?}");
+    }
 }
 
 #[test]

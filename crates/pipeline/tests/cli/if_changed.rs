@@ -141,6 +141,27 @@ fn every_option_of_the_image_matters() {
     ] {
         is_changed(&built(), more, &[&format!(": {said}")]);
     }
+    // None at all is not the base's.
+    let scenario = built();
+    is_changed(&scenario, "--entrypoint []", &[": --entrypoint is new"]);
+    // The same place.
+    is_changed(&scenario, "--product-home /opt/product --entrypoint []", &[": --product-home is new"]);
+    is_unchanged(&scenario, "--product-home /opt/product/ --entrypoint []");
+}
+
+/// On the same image, the product is put in one way, and the hotfixes alone in the other.
+#[test]
+fn the_way_matters() {
+    let scenario = built();
+    let holding = format!(
+        "{PACK} hotfixes --through 0 --base-image scratch --product-home /opt/wso2am-4.1.0 --output oci:holding --tag h:x"
+    );
+    run_with(&scenario, &holding).succeeds();
+    let words = |way: &str| format!("{PACK} hotfixes --output oci:two --tag t:x --if-changed {way}");
+    run_with(&scenario, &words("--base-image oci:holding")).succeeds();
+    let run = run_with(&scenario, &words("--from-image oci:holding")).succeeds();
+    run.says("changed: t:x: --from-image is new");
+    run_with(&scenario, &words("--from-image oci:holding")).succeeds().says("unchanged: ");
 }
 
 #[test]
@@ -253,12 +274,6 @@ fn in_an_engine_and_by_a_dockerfile() {
     let words = format!("{PACK} hotfixes --base-image {} --tag {tag} --if-changed", base.name);
     run_with(&scenario, &words).succeeds().says("in the engine yet");
     run_with(&scenario, &words).succeeds().says("unchanged: ");
-    // As somebody does who labels images on his own.
-    let derived = format!("FROM {tag}\nLABEL hotfix.inputs=none hotfix.fingerprint=0\n");
-    fs::create_dir(scenario.path("derived")).expect("made");
-    fs::write(scenario.path("derived/Dockerfile"), derived).expect("written");
-    docker(&["build", "--quiet", "--tag", &tag, scenario.path("derived").to_str().expect("text")]);
-    run_with(&scenario, &words).succeeds().says(&format!("changed: {tag}: it does not tell what it was made from"));
     docker(&["tag", &base.name, &tag]);
     run_with(&scenario, &words).succeeds().says("is no image of hotfix");
     engine::try_docker(&["rmi", "--force", &tag]);
@@ -267,8 +282,30 @@ fn in_an_engine_and_by_a_dockerfile() {
     recipe.apply().succeeds();
     let recipe = recipe.args(["--if-changed"]);
     recipe.apply().succeeds().says("unchanged: ");
+    // As somebody does who labels images on his own.
+    let derived = format!("FROM {}\nLABEL hotfix.inputs=none hotfix.fingerprint=0\n", recipe.tag);
+    fs::create_dir(scenario.path("derived")).expect("made");
+    fs::write(scenario.path("derived/Dockerfile"), derived).expect("written");
+    docker(&["build", "--quiet", "--tag", &recipe.tag, scenario.path("derived").to_str().expect("text")]);
+    recipe.apply().succeeds().says(": it does not tell what it was made from");
+    let here = if cfg!(target_arch = "aarch64") { "linux/arm64" } else { "linux/amd64" };
+    let run =
+        recipe.scenario.run(&[recipe.scenario.apply_arguments(), vec!["--platform".into(), here.into()]].concat());
+    run.succeeds().says("unchanged: ");
     let recipe = recipe.file("more.txt", "more");
     recipe.apply().succeeds().says(": the Dockerfile, its folder or --build-arg is another");
+    let other = Base::with("if-stage", |_| {}, |settings| drop(settings.labels.insert("newer".into(), "1".into())));
+    let stage = base.name.replacen("base", "stage", 1);
+    docker(&["tag", &base.name, &stage]);
+    let text =
+        format!("FROM {stage} AS t\nFROM BASE\nCOPY --from=t /bin/busybox /x\nCOPY wso2am-4.1.0 /home/wso2am-4.1.0\n");
+    let staged = Recipe::new("if-stages", &text);
+    staged.apply().succeeds();
+    let staged = staged.args(["--if-changed"]);
+    staged.apply().succeeds().says("unchanged: ");
+    docker(&["tag", &other.name, &stage]);
+    staged.apply().succeeds().says(": an image that the Dockerfile names is another");
+    engine::try_docker(&["rmi", "--force", &stage]);
     recipe.args(["--build-arg", "A=1"]).apply().succeeds().says("--build-arg is another");
 }
 
@@ -301,6 +338,87 @@ fn a_base_may_be_pushed_and_named_and_fetched() {
     let image = Layout::open(&scenario.path("image"), tag.rsplit(':').next().expect("a tag"));
     assert_eq!(image.labels()["hotfix.fingerprint"], inspected.trim());
     engine::try_docker(&["rmi", "--force", &tag, &pushed]);
+}
+
+/// An engine keeps what it has once pulled, until it is told to ask.
+#[test]
+fn a_newer_base_in_its_registry_is_seen_with_pull() {
+    if !is_there() {
+        return;
+    }
+    let Some(registry) = Registry::start() else { return };
+    let base = Base::new("if-pulled");
+    let newer = Base::with("if-newer", |_| {}, |settings| drop(settings.labels.insert("newer".into(), "1".into())));
+    let (name, tag) = (format!("{}/base:x", registry.host), base.name.replacen("base", "image", 1));
+    let push = |image: &str| {
+        docker(&["tag", image, &name]);
+        docker(&["push", "--quiet", &name]);
+    };
+    let scenario = Scenario::new();
+    let words = format!("{PACK} hotfixes --base-image {name} --product-home /opt/am --tag {tag} --if-changed");
+    let only_told = format!("{words} --report-only-changes");
+    push(&base.name);
+    run_with(&scenario, &words).succeeds();
+    push(&newer.name);
+    docker(&["tag", &base.name, &name]);
+    run_with(&scenario, &words).succeeds().says("unchanged: ");
+    let told = run_with(&scenario, &format!("{only_told} --pull")).succeeds().stdout;
+    assert!(told.starts_with(&format!("{tag}: the base image: ")) && told.lines().count() == 1, "{told}");
+    let id = |name: &str| docker(&["image", "inspect", "--format", "{{.Id}}", name]);
+    assert_eq!(id(&name), id(&base.name), "nothing is pulled to tell");
+    run_with(&scenario, &format!("{words} --pull")).succeeds();
+    assert_eq!(id(&name), id(&newer.name));
+    run_with(&scenario, &format!("{words} --pull")).succeeds().says("unchanged: ");
+    // An engine without it is not given it to tell.
+    docker(&["rmi", &name]);
+    run_with(&scenario, &only_told).succeeds().says("unchanged: ").does_not_say("pulling");
+    assert!(!engine::try_docker(&["image", "inspect", &name]).status.success());
+    run_with(&scenario, &format!("{words} --pull").replace(&registry.host, "127.0.0.1:1"))
+        .fails(8, "build-image")
+        .says("is not to be had");
+    engine::try_docker(&["rmi", "--force", &tag, &name]);
+}
+
+/// Labels are inherited, whatever somebody has put on the image.
+#[test]
+fn what_somebody_has_built_on_an_image_is_another() {
+    if !is_there() {
+        return;
+    }
+    let base = Base::new("if-derived");
+    let tag = base.name.replacen("base", "image", 1);
+    let scenario = Scenario::new();
+    let words = format!("{PACK} hotfixes --base-image {} --tag {tag} --if-changed", base.name);
+    run_with(&scenario, &words).succeeds();
+    let said = format!("changed: {tag} was built by somebody else, on an image of hotfix");
+    for derived in ["RUN [\"/bin/busybox\", \"rm\", \"-r\", \"/home/wso2carbon\"]", "ENV A=1"] {
+        fs::create_dir_all(scenario.path("derived")).expect("made");
+        fs::write(scenario.path("derived/Dockerfile"), format!("FROM {tag}\n{derived}\n")).expect("written");
+        docker(&[
+            "build",
+            "--quiet",
+            "--network",
+            "none",
+            "--tag",
+            &tag,
+            scenario.path("derived").to_str().expect("text"),
+        ]);
+        run_with(&scenario, &words).succeeds().says(&said);
+        run_with(&scenario, &words).succeeds().says("unchanged: ");
+    }
+    engine::try_docker(&["rmi", "--force", &tag]);
+}
+
+/// A layout whose layers are gone holds no image.
+#[test]
+fn a_layout_without_its_layers_is_made_again() {
+    let scenario = built();
+    let layer = Layout::open(&scenario.path("image"), "x").layer_digests().pop().expect("one");
+    let blob = scenario.path("image/blobs/sha256").join(layer.trim_start_matches("sha256:"));
+    fs::remove_file(&blob).expect("there");
+    run(&scenario, "--if-changed").succeeds().says("changed: there is no team/am:x in the layout yet");
+    assert!(blob.exists());
+    is_unchanged(&scenario, "");
 }
 
 /// As of a base.

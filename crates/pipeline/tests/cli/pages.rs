@@ -152,7 +152,9 @@ impl World {
                 || command.contains(" image:")
                 || command.contains(" oci:");
             if !has_base {
-                more.extend(["--base-image".to_owned(), self.base.name.clone()]);
+                let pushed = format!("{}/base/java:11", self.registry.host);
+                let base = if has(&["--pull"]) { pushed } else { self.base.name.clone() };
+                more.extend(["--base-image".to_owned(), base]);
             }
             if !has(&["-t", "--tag", "--repository"]) {
                 more.extend(["--repository".to_owned(), self.repository.clone()]);

@@ -126,6 +126,40 @@ exit 9
     assert!(failure[4].contains("red") && failure[4].contains("\u{fffd}\u{fffd} </failure>]]>"), "{failure:?}");
 }
 
+/// Nobody takes the report of the run before for that of one that could not begin.
+#[test]
+fn a_run_that_cannot_begin_has_a_report_too() {
+    let scenario = reporting(Scenario::new());
+    scenario.apply().succeeds();
+    let reports = |scenario: &Scenario| {
+        let report = scenario.report();
+        let junit = scenario.text("report/junit.xml");
+        (report["outcome"].clone(), report["exit_code"].clone(), junit.contains("command line: "))
+    };
+    let failed = (json!("failure"), json!(2), true);
+    let words = scenario.apply_arguments();
+    for more in [&["--through", "x"][..], &["--no-such-option"]] {
+        scenario.apply().succeeds();
+        let more = more.iter().map(ToString::to_string).collect();
+        scenario.run(&[words.clone(), more].concat()).fails_with(2);
+        assert_eq!(reports(&scenario), failed);
+    }
+    scenario.apply().succeeds();
+    let scenario = scenario.env("HOTFIX_REPORT", "report");
+    scenario.run(&["apply", "--through", "x"]).fails_with(2);
+    assert_eq!(reports(&scenario), failed);
+    assert!(scenario.text("report/summary.md").contains("failed with exit code 2"));
+    // What makes no image has none.
+    let scenario = Scenario::new().env("HOTFIX_REPORT", "report");
+    scenario.run(&["plan", "--through", "x"]).fails_with(2);
+    scenario.run(&["apply", "--dry-run", "--through", "x"]).fails_with(2);
+    assert!(!scenario.path("report").exists());
+    // In the form in which the log is wanted.
+    let scenario = Scenario::new().env("HOTFIX_LOG_FORMAT", "json");
+    let run = scenario.run(&["apply", "--through", "x", "a", "b"]);
+    assert!(run.code == Some(2) && serde_json::from_str::<Value>(&run.stderr).is_ok(), "{}", run.stderr);
+}
+
 /// Of what was not applied there is nothing to count, and a table belongs to no list before it.
 #[test]
 fn the_summary_of_what_was_not_done() {

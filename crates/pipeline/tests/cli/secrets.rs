@@ -40,6 +40,24 @@ fn tokens(said: &str) -> Vec<&str> {
     after.filter(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.len() >= 16)).collect()
 }
 
+/// Of a path that was to be in quotes; the old script took the password as the fourth word.
+#[test]
+fn a_word_too_many_is_not_shown() {
+    let scenario = Scenario::new().env("GITHUB_ACTIONS", "true");
+    for words in [
+        vec!["my", "packs/wso2am-4.1.0.10.zip", "hotfixes", "jo", "s3cretPassw0rd"],
+        vec!["packs/wso2am-4.1.0.10.zip", "hotfixes", "jo", "--s3cretPassw0rd"],
+        vec!["packs/wso2am-4.1.0.10.zip", "hotfixes", "jo", "--S3=cretPassw0rd"],
+        vec!["packs/wso2am-4.1.0.10.zip", "hotfixes", "jo", "s3cret", "cretPassw0rd", "--through", "1"],
+    ] {
+        let run = scenario.run(&[&["apply"][..], &words].concat()).fails_with(2);
+        run.says("there is a word too many, which is not shown").says("put quotes around").does_not_say("cretPassw0rd");
+    }
+    // What is mistyped is told.
+    scenario.run(&["apply", "a", "b", "--tga", "x"]).fails_with(2).says("unexpected argument '--tga'");
+    scenario.run(&["inspect", "a", "b"]).fails_with(2).says("unexpected argument 'b'");
+}
+
 #[test]
 fn a_hotfix_that_holds_a_secret_stops_the_run_and_names_the_file() {
     for secret in [PASSWORD, USERNAME] {

@@ -76,6 +76,20 @@ fn a_plan_says_what_apply_would_do_and_writes_nothing() {
 }
 
 #[test]
+fn a_plan_says_where_nothing_may_be_made() {
+    let scenario = Scenario::new().args(["--if-changed"]);
+    let planned = scenario.plan().stdout;
+    assert!(
+        planned.contains("[ ] compare   with what the names have; the rest only where something differs\n"),
+        "{planned}"
+    );
+    assert!(planned.contains("[ ] unpack "), "{planned}");
+    let planned = scenario.args(["--report-only-changes"]).plan().stdout;
+    assert!(planned.contains("[ ] compare   with what the names have, and tell; nothing is made\n"), "{planned}");
+    assert!(!planned.contains("[ ] unpack "), "{planned}");
+}
+
+#[test]
 fn a_dry_run_is_a_plan() {
     let scenario = Scenario::new().args(["--format", "json"]);
     let planned = scenario.plan().stdout;

@@ -88,7 +88,8 @@ fn setting(options: &Options, name: &str, value: &OsString) -> Result<Setting, P
     let place = variable(name);
     let refuse = |expected: &str| problem::mismatch(options, &place, name, Some(&value.to_string_lossy()), expected);
     let text = value.to_str().ok_or_else(|| refuse("expected text in UTF-8"))?;
-    let arguments = match options.kind(name).unwrap_or(Kind::One) {
+    let kind = options.kind(name).unwrap_or(Kind::One);
+    let arguments = match kind {
         Kind::Flag => vec![format!("--{name}"); truth(text).ok_or_else(|| refuse(FLAG))?.into()],
         Kind::Count => {
             let times = text.parse::<u8>().ok().or_else(|| truth(text).map(u8::from));
@@ -97,7 +98,9 @@ fn setting(options: &Options, name: &str, value: &OsString) -> Result<Setting, P
         }
         Kind::One | Kind::Json => vec![format!("--{name}={text}")],
         Kind::List | Kind::Pairs => {
-            text.lines().filter(|line| !line.trim().is_empty()).map(|line| format!("--{name}={line}")).collect()
+            // Indented in a pipeline's file; a value may end with a space.
+            let lines = text.lines().map(|line| if kind == Kind::List { line.trim() } else { line.trim_start() });
+            lines.filter(|line| !line.is_empty()).map(|line| format!("--{name}={line}")).collect()
         }
     };
     for argument in &arguments {

@@ -25,6 +25,9 @@ use options::Options;
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "hotfix.toml";
 
+/// Options that say how to talk.
+const TALK: [&str; 5] = ["verbose", "quiet", "log-format", "color", "format"];
+
 /// A value of an option from elsewhere than the command line.
 struct Setting {
     /// The option's long name.
@@ -78,8 +81,18 @@ pub(super) struct Complete {
 pub(super) enum Refusal {
     /// The user asked for help or the version, or needs it.
     Help(Box<clap::Error>),
-    /// Something is wrong, and how to say so.
-    Wrong(Talk, Box<Problem>),
+    /// Something is wrong.
+    Wrong(Box<Misuse>),
+}
+
+/// What is wrong, and who is to be told.
+pub(super) struct Misuse {
+    /// How to say so.
+    pub(super) talk: Talk,
+    /// What is wrong.
+    pub(super) problem: Problem,
+    /// Where there was to be a run that makes an image, the folder for its report, if any.
+    pub(super) run: Option<Option<PathBuf>>,
 }
 
 /// The command line `arguments`, completed.
@@ -89,12 +102,12 @@ pub(super) fn complete(
 ) -> Result<Complete, Refusal> {
     let typed: Vec<OsString> = arguments.into_iter().collect();
     let environment = Environment::new(variables);
-    let matches = partial().try_get_matches_from(&typed).map_err(|error| refusal(&typed, error))?;
+    let matches = partial().try_get_matches_from(&typed).map_err(|error| refusal(&typed, &environment, error))?;
     let (path, innermost) = innermost(&matches);
     let options = Options::new(&path);
     let given = given(&path, innermost);
     let (settings, problems) = settings(&matches, &environment, &options);
-    let wrong = |problem: Problem, settings: &[Setting]| Refusal::Wrong(talk(&typed, settings), Box::new(problem));
+    let wrong = |problem: Problem, settings: &[Setting]| misuse(&typed, settings, problem);
     if let Some(problem) = problems.into_iter().next() {
         return Err(wrong(problem, &settle::strongest(settings, &given, &options)));
     }
@@ -118,16 +131,43 @@ fn partial() -> Command {
     options::with_each_option(Cli::command(), |arg| arg.requires(options::none()))
 }
 
-fn refusal(typed: &[OsString], error: clap::Error) -> Refusal {
+fn refusal(typed: &[OsString], environment: &Environment, error: clap::Error) -> Refusal {
     use clap::error::ErrorKind::{DisplayHelp, DisplayHelpOnMissingArgumentOrSubcommand, DisplayVersion};
     match error.kind() {
         DisplayHelp | DisplayVersion | DisplayHelpOnMissingArgumentOrSubcommand => Refusal::Help(Box::new(error)),
         _ => {
-            let options =
-                forgiving(typed).map_or_else(|| Options::new(&[]), |matches| Options::new(&innermost(&matches).0));
-            Refusal::Wrong(talk(typed, &[]), Box::new(problem::command_line(&options, &error, &[])))
+            let matches = forgiving(typed).unwrap_or_default();
+            let options = Options::new(&innermost(&matches).0);
+            let settings = settings(&matches, environment, &options).0;
+            misuse(typed, &settings, problem::command_line(&options, &error, &[]))
         }
     }
+}
+
+fn misuse(typed: &[OsString], settings: &[Setting], problem: Problem) -> Refusal {
+    let is_run = forgiving(typed).is_some_and(|matches| innermost(&matches).0 == ["apply"]);
+    let is_written = is_run && !typed.iter().any(|word| word == "--dry-run");
+    let run =
+        is_written.then(|| given_on(typed, "--report").or_else(|| value_of(settings, "report")).map(PathBuf::from));
+    Refusal::Wrong(Box::new(Misuse { talk: talk(typed, settings), problem, run }))
+}
+
+/// The value of an option on a command line that is read only as far as it is right.
+fn given_on(typed: &[OsString], option: &str) -> Option<OsString> {
+    let mut words = typed.iter().take_while(|word| *word != "--");
+    while let Some(word) = words.next() {
+        match word.to_str().and_then(|word| word.strip_prefix(option)) {
+            Some("") => return words.next().cloned(),
+            Some(value) if value.starts_with('=') => return Some(value[1..].into()),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn value_of(settings: &[Setting], name: &str) -> Option<OsString> {
+    let setting = settings.iter().find(|setting| setting.name == name)?;
+    setting.arguments.last()?.split_once('=').map(|(_, value)| value.into())
 }
 
 /// The command of this run, by names from the outside in, and what was given to it.
@@ -187,7 +227,12 @@ fn with(typed: &[OsString], settings: &[Setting]) -> Vec<OsString> {
 
 /// How to say that something is wrong, from what is right.
 fn talk(typed: &[OsString], settings: &[Setting]) -> Talk {
-    let matches = forgiving(&with(typed, settings));
+    // Of every command, and first: what is wrong ends the reading.
+    let talks = |setting: &&Setting| TALK.contains(&setting.name.as_str());
+    let more = settings.iter().filter(talks).flat_map(|setting| &setting.arguments).map(OsString::from);
+    let (program, rest) = typed.split_at(typed.len().min(1));
+    let words: Vec<OsString> = program.iter().cloned().chain(more).chain(rest.iter().cloned()).collect();
+    let matches = forgiving(&words);
     matches.and_then(|matches| Talk::from_arg_matches(&matches).ok()).unwrap_or_default()
 }
 

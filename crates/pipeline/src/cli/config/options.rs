@@ -102,6 +102,12 @@ impl Options {
         }
     }
 
+    /// Whether the command of this run takes a password.
+    pub(super) fn take_password(&self) -> bool {
+        let command = self.commands.first().map(|definition| &definition.strict);
+        command.is_some_and(|command| command.get_positionals().any(|arg| arg.get_id() == "password"))
+    }
+
     /// Names of the options that must be there where the option is given as `arguments`.
     pub(super) fn needs(&self, name: &str, arguments: &[String]) -> Vec<String> {
         let error = self.probe(name, arguments).err();

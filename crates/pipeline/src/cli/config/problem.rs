@@ -51,6 +51,9 @@ pub(super) fn refused(options: &Options, place: &str, name: &str, error: &clap::
 
 /// What clap says of the command line, or of the command line with `places` that set more.
 pub(super) fn command_line(options: &Options, error: &clap::Error, places: &[&str]) -> Problem {
+    if let Some(problem) = surplus(options, error) {
+        return problem;
+    }
     let rendered = error.render().to_string();
     let first = rendered.split("\n\n").next().unwrap_or(&rendered);
     let mut message = first.trim_start_matches("error: ").lines().map(str::trim).collect::<Vec<_>>().join(" ");
@@ -69,6 +72,25 @@ pub(super) fn command_line(options: &Options, error: &clap::Error, places: &[&st
         .or_else(|| usage().map(|usage| format!("{usage}; --help says more")))
         .or_else(|| option().map(|option| correct_it(options, &option)));
     at(&place, &message, hint.unwrap_or_else(|| "see 'hotfix --help'".to_owned()))
+}
+
+/// Of a command that takes a password, one word too many: it can be the password, where another was to be in quotes.
+fn surplus(options: &Options, error: &clap::Error) -> Option<Problem> {
+    let word = text_of(error, ContextKind::InvalidArg).filter(|_| error.kind() == ErrorKind::UnknownArgument)?;
+    let is_letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    // Of a word with one dash, clap names the first letter.
+    let is_letter_option = word.starts_with('-') && word.chars().count() == 2;
+    let is_option = is_letter_option
+        || word
+            .strip_prefix("--")
+            .is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_letter));
+    if is_option || !options.take_password() {
+        return None;
+    }
+    let message = "there is a word too many, which is not shown, since it can be the password";
+    let hint = "put quotes around a path with a space in it; after PACK, HOTFIX_DIR, USERNAME and PASSWORD there are options only, \
+                and a password that begins with a dash is given by --password-file";
+    Some(at("command line", message, hint))
 }
 
 /// Something that is wrong at `place`. Keys and values can hold what would fool a terminal.
