@@ -107,6 +107,10 @@ impl World {
         let version_tag = asked.tag.map_or_else(|| holding.image_version(), str::to_owned);
         let target = Target::open(asked.to, reference).await?;
         let is_tagged = self.check_tag(asked, &target, &version_tag, &image.digest).await?;
+        // It came there by itself; what was promoted and stopped midway had passed the gate.
+        if is_there && !is_tagged && unfinished.is_none() {
+            check_gate(&facts)?;
+        }
         let mut promoted = Promoted {
             outcome: Outcome::Possible,
             from: name.clone(),

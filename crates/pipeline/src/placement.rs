@@ -60,6 +60,7 @@ impl Placement {
             return Err(has_product(base, &home));
         }
         check_base(plan, base, &home, cache).await?;
+        check_env(plan, base, &home, cache).await?;
         if let Some(path) = paths.iter().find(|path| found.get(*path).is_some_and(|found| !found.is_directory())) {
             return Err(Problem::new(
                 format!("/{path} is no folder in the base image {}, so the product cannot be put below it", base.name),
@@ -118,6 +119,26 @@ impl Placement {
     /// Metadata of something in the product.
     pub(crate) fn metadata(&self, mode: u32, mtime: u64) -> Metadata {
         Metadata { mode, uid: self.owner.uid, gid: self.owner.gid, mtime }
+    }
+}
+
+/// Whether what the user sets as `WSO2_SERVER_HOME` leads to the product, which is in `home`: what the image starts is there.
+///
+/// # Errors
+/// Where it leads elsewhere, or the image cannot be looked at.
+pub(crate) async fn check_env(plan: &Plan, base: &BaseImage, home: &str, cache: Option<&Cache>) -> Result<(), Problem> {
+    let Some((_, said)) = plan.request.env.iter().rfind(|(key, _)| key == HOME_VARIABLE) else { return Ok(()) };
+    let unreadable =
+        |error| Problem::new(format!("the image {} cannot be looked at", base.name), "see the cause").because(error);
+    match follow(base, said, cache).await.map_err(unreadable)? {
+        Some(leads_to) if leads_to == home => Ok(()),
+        _ => Err(Problem::new(
+            format!(
+                "--env {HOME_VARIABLE} says {}, but the product goes to /{home}: the image would start another one, or none",
+                printable(said)
+            ),
+            format!("leave it away, or give --env {HOME_VARIABLE}=/{home}; --product-home puts the product elsewhere"),
+        )),
     }
 }
 

@@ -22,7 +22,7 @@ use crate::image::assemble;
 use crate::layers::{hotfix_layer, product_layer};
 use crate::leaks;
 use crate::patching::Work;
-use crate::placement::Placement;
+use crate::placement::{Placement, check_env};
 use crate::plan::{BasePlan, Method, Plan};
 use crate::product_image::{Clues, ProductImage};
 use crate::recorder::Recorder;
@@ -73,17 +73,19 @@ impl Recipe {
                 let placement = recorder.look_ahead(Step::BuildImage, find).await?;
                 Ok(Self::Layers { base: Box::new(base), placement, cache: cache.cloned() })
             }
-            (Method::FromImage(image), _) => {
-                if let Source::Image(image, _) = &plan.source {
-                    return Ok(Self::OnImage(image.clone(), cache.cloned()));
-                }
-                let base =
-                    find_base(plan, (Step::ValidateInputs, "image", image), destination, workspace, recorder).await?;
-                let find = async |_| product_on(plan, base, image.tag(), cache).await;
-                recorder
-                    .look_ahead(Step::ValidateInputs, find)
-                    .await
-                    .map(|image| Self::OnImage(Box::new(image), cache.cloned()))
+            (Method::FromImage(plan_of_image), _) => {
+                let image = match &plan.source {
+                    Source::Image(image, _) => image.clone(),
+                    Source::Pack(_) => {
+                        let asked = (Step::ValidateInputs, "image", plan_of_image);
+                        let base = find_base(plan, asked, destination, workspace, recorder).await?;
+                        let find = async |_| product_on(plan, base, plan_of_image.tag(), cache).await;
+                        Box::new(recorder.look_ahead(Step::ValidateInputs, find).await?)
+                    }
+                };
+                let check = async |_| check_env(plan, &image.base, &image.facts.placement.home, cache).await;
+                recorder.look_ahead(Step::ValidateInputs, check).await?;
+                Ok(Self::OnImage(image, cache.cloned()))
             }
             (Method::Dockerfile(file), Destination::Engine(engine)) => {
                 let context = recorder.check(Step::ValidateInputs, || DockerfileRecipe::check_context(plan, file))?;

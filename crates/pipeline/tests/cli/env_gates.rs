@@ -29,6 +29,25 @@ fn a_gate_stays_closed_until_everything_holds() {
     estate.env(promote).fails_with(11).says("it was not verified in preprod");
 }
 
+/// What runs somewhere without having passed its gate gets no tag that says it has.
+#[test]
+fn what_came_by_itself_is_not_let_in_afterwards() {
+    let Some(estate) = Estate::with(None, "gate = { verified = true }") else { return };
+    estate.deploy(1, &["preprod", "prod"]);
+    let version = "4.1.0.10-hf1";
+    let is_tagged = || estate.registry.has("team/am", version);
+    let before = is_tagged();
+    let promote = "promote --from preprod --to prod --tag release-1";
+    estate.env(promote).fails_with(11).says("it was not verified in preprod");
+    assert!(!estate.registry.has("team/am", "release-1") && is_tagged() == before);
+    estate.env("reject --env preprod --reason slow").succeeds();
+    estate.env("promote --from preprod --to qa --tag release-1").fails_with(11).says("rejected it: slow");
+    estate.env("verify --env preprod --result pass").succeeds();
+    estate.env("approve --env preprod --reason fine").succeeds();
+    estate.env(promote).succeeds();
+    assert!(estate.registry.has("team/am", "release-1"));
+}
+
 #[test]
 fn time_in_the_environment_before_is_a_gate() {
     let Some(estate) = Estate::with(None, "gate = { soak = \"1h\" }") else { return };

@@ -85,3 +85,29 @@ fn a_dockerfile_has_one_product_and_says_where() {
     recipe.apply().succeeds();
     assert_eq!(recipe.run(&["cat", "/am/bin/README.txt"]), CORRECTED);
 }
+
+/// What the user sets is what the image starts.
+#[test]
+fn a_variable_that_leads_elsewhere_is_refused() {
+    let scenario = Scenario::new().without_engine();
+    let apply = |more: &str| {
+        let words = format!("apply packs/wso2am-4.1.0.10.zip hotfixes --tag b:1 {more}");
+        scenario.run(&words.split_whitespace().collect::<Vec<_>>())
+    };
+    apply("--through 0 --base-image scratch --product-home /opt/old --output oci:base").succeeds();
+    let says = |home: &str, place: &str| {
+        format!(
+            "--env WSO2_SERVER_HOME says {home}, but the product goes to {place}: the image would start another one, or none"
+        )
+    };
+    for home in ["/opt/old", "/nowhere", ""] {
+        let run = apply(&format!("--base-image oci:base --output oci:image --env WSO2_SERVER_HOME={home}"));
+        let run = run.fails(8, "build-image").says(&says(home, "/home/wso2carbon/wso2am-4.1.0"));
+        run.says("next: leave it away, or give --env WSO2_SERVER_HOME=/home/wso2carbon/wso2am-4.1.0");
+    }
+    let elsewhere = "--from-image oci:base --output oci:image --env WSO2_SERVER_HOME=/home/wso2carbon/wso2am-4.1.0";
+    apply(elsewhere).fails(4, "validate-inputs").says(&says("/home/wso2carbon/wso2am-4.1.0", "/opt/old"));
+    assert!(!scenario.path("image").exists());
+    apply("--base-image scratch --output oci:image --product-home /opt/am --env WSO2_SERVER_HOME=/x --env WSO2_SERVER_HOME=/opt/am/").succeeds();
+    apply("--from-image oci:base --output oci:image --env WSO2_SERVER_HOME=/opt/old").succeeds();
+}
