@@ -1,7 +1,7 @@
 //! Images that an engine holds, and who uses them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use bollard::query_parameters::{ListContainersOptionsBuilder, ListImagesOptionsBuilder};
 
@@ -19,8 +19,9 @@ pub struct Held {
     pub names: Vec<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
-    /// When it last got a name, as far as the engine keeps that, else when it was made, as it says itself.
-    pub tagged: SystemTime,
+    /// When it last got a name; not every engine keeps that, and none of an image that was pulled or loaded. When it was made says nothing in its place:
+    /// that is the same for all that are reproducible.
+    pub tagged: Option<SystemTime>,
     /// Length of its layers in bytes; others may have the same.
     pub bytes: u64,
     /// Digests of its uncompressed layers, lowest first.
@@ -61,7 +62,7 @@ impl Engine {
                 containers: containers.get(&id).cloned().unwrap_or_default(),
                 names: names(image.repo_tags.unwrap_or_default(), image.repo_digests.unwrap_or_default()),
                 labels: labels.into_iter().collect(),
-                tagged: tagged.or(image.created).map_or(UNIX_EPOCH, SystemTime::from),
+                tagged: tagged.map(SystemTime::from),
                 bytes: image.size.and_then(|size| size.try_into().ok()).unwrap_or_default(),
                 layers: image.root_fs.and_then(|fs| fs.layers).unwrap_or_default(),
                 history: history.into_iter().map(|item| item.created_by).collect(),

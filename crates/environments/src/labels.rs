@@ -82,6 +82,14 @@ pub struct Holding {
     pub applied: Vec<Applied>,
 }
 
+/// How late an image of a product is by what it holds: by its version, then by its update level, then by how many hotfixes it has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    version: Vec<u32>,
+    update_level: u32,
+    hotfixes: usize,
+}
+
 /// One hotfix in an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
@@ -108,13 +116,16 @@ impl Holding {
         (is_in_order && is_plain(&holding.product) && is_plain(&holding.version)).then_some(holding)
     }
 
+    /// Its place among others of the same product.
+    pub fn rank(&self) -> Rank {
+        let parts = self.version.split('.').map(|part| part.parse().unwrap_or_default());
+        Rank { version: parts.collect(), update_level: self.update_level, hotfixes: self.applied.len() }
+    }
+
     /// Whether it is a later version, or at a later level of the same one.
     pub fn is_later_than(&self, other: &Self) -> bool {
-        let order = |holding: &Self| {
-            let parts = holding.version.split('.').map(|part| part.parse::<u32>().unwrap_or_default());
-            (parts.collect::<Vec<_>>(), holding.update_level)
-        };
-        order(self) > order(other)
+        let (ours, theirs) = (self.rank(), other.rank());
+        (ours.version, ours.update_level) > (theirs.version, theirs.update_level)
     }
 
     /// Whether the hotfix is applied, by its name.

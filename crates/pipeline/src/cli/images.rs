@@ -26,7 +26,7 @@ pub enum ImagesCommand {
     },
     /// Remove old ones; never one that a container uses, that has names in several repositories, or that something is built on
     Prune {
-        /// How many of each repository stay, those that got their names last; one without any name never does
+        /// How many of each repository stay, those that got their names last, or that hold the latest where the engine does not know that; one without any name never does
         #[arg(long, value_name = "N")]
         keep: usize,
         /// Only show what would be removed
@@ -92,7 +92,7 @@ impl fmt::Display for List<'_> {
                 "{:<44}{:<22}{size:>11}  {:<22}{}{needed}",
                 names[0],
                 printable(&product),
-                format!("{:.0}", image.tagged),
+                image.tagged.map_or_else(|| "unknown".to_owned(), |tagged| format!("{tagged:.0}")),
                 short(&image.id)
             )?;
             names[1..].iter().try_for_each(|name| writeln!(f, "{name}"))?;

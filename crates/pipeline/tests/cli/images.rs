@@ -15,15 +15,12 @@ struct World {
 }
 
 impl World {
-    fn new() -> Self {
+    fn new(test: &str) -> Self {
         let base = Base::new("images");
-        let repository = format!("hotfix-test-images/am-{}", std::process::id());
+        let repository = format!("hotfix-test-images/{test}-{}", std::process::id());
         let options = ["--output", "docker", "--base-image", &base.name, "--repository", &repository];
         let scenario = Scenario::new().args(options);
-        for through in ["1", "2", "3"] {
-            let arguments = [scenario.apply_arguments(), vec!["--through".to_owned(), through.to_owned()]].concat();
-            scenario.run(&arguments).succeeds();
-        }
+        [1, 2, 3].iter().for_each(|through| apply(&scenario, *through, &[]));
         Self { scenario, other: format!("{repository}-other:1"), repository, _base: base }
     }
 
@@ -49,6 +46,13 @@ impl Drop for World {
     }
 }
 
+/// An image with the first `through` hotfixes.
+fn apply(scenario: &Scenario, through: u32, more: &[&str]) {
+    let through = ["--through".to_owned(), through.to_string()];
+    let more = through.into_iter().chain(more.iter().map(|word| (*word).to_owned()));
+    scenario.run(&[scenario.apply_arguments(), more.collect()].concat()).succeeds();
+}
+
 fn container() -> String {
     format!("hotfix-test-images-{}", std::process::id())
 }
@@ -58,7 +62,7 @@ fn old_ones_go_and_what_is_needed_stays() {
     if !engine::is_there() && engine::skip("old_ones_go_and_what_is_needed_stays") {
         return;
     }
-    let world = World::new();
+    let world = World::new("am");
     let list = ["images", "list", "--in", &world.repository];
     let shown = world.scenario.run(&list).succeeds().stdout.clone();
     let named: Vec<&str> = shown.lines().skip(1).map(|line| line.split(' ').next().expect("a name")).collect();
@@ -105,10 +109,7 @@ fn one_whose_name_another_has_goes() {
     let base = podman.base();
     let scenario = Scenario::new().env("DOCKER_HOST", &podman.endpoint());
     let scenario = scenario.args(["--output", "docker", "--base-image", &base, "-t", "localhost/am:latest"]);
-    for through in ["1", "2"] {
-        let arguments = [scenario.apply_arguments(), vec!["--through".to_owned(), through.to_owned()]].concat();
-        scenario.run(&arguments).succeeds();
-    }
+    [1, 2].iter().for_each(|through| apply(&scenario, *through, &[]));
     let shown = scenario.run(&["images", "list"]).succeeds().stdout.clone();
     assert_eq!(shown.matches("(no name)").count(), 1, "{shown}");
     let pruned = scenario.run(&["images", "prune", "--keep", "5"]).succeeds().stdout.clone();
@@ -116,6 +117,51 @@ fn one_whose_name_another_has_goes() {
     assert!(pruned.ends_with("1 in all; 1 kept as the newest\n"), "{pruned}");
     let shown = scenario.run(&["images", "list"]).succeeds().stdout.clone();
     assert!(shown.contains("localhost/am:latest") && !shown.contains("(no name)"), "{shown}");
+}
+
+/// Podman keeps no times of names, and all images were made at the same time.
+#[test]
+fn the_latest_stays_whatever_it_is_called_where_no_time_is_known() {
+    let Some(podman) = Podman::start(None) else { return };
+    let base = podman.base();
+    let scenario = Scenario::new().env("DOCKER_HOST", &podman.endpoint());
+    let scenario = scenario.args(["--output", "docker", "--base-image", &base]);
+    for (through, tag) in [(3, "zz-newest"), (1, "4.1.0.10-hf1"), (2, "4.1.0.10-hf2"), (0, "clean")] {
+        apply(&scenario, through, &["-t", &format!("localhost/am:{tag}")]);
+    }
+    let shown = scenario.run(&["images", "list"]).succeeds().stdout.clone();
+    assert_eq!(shown.matches("  unknown  ").count(), 4, "{shown}");
+    let json = scenario.run(&["images", "list", "--format", "json"]).succeeds().stdout.clone();
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    let is_null = |image: &Value| image.get("tagged") == Some(&Value::Null);
+    assert!(json.as_array().expect("a list").iter().all(is_null), "{json}");
+    let gone = ["4.1.0.10-hf2", "4.1.0.10-hf1", "clean"].map(|tag| format!("removed localhost/am:{tag}\n")).concat();
+    let pruned = scenario.run(&["images", "prune", "--keep", "1"]).succeeds().stdout.clone();
+    assert_eq!(pruned, format!("{gone}3 in all; 1 kept as the newest\n"));
+
+    apply(&scenario, 3, &["-t", "localhost/am:aa-other", "--label", "x=y"]);
+    let pruned = scenario.run(&["images", "prune", "--keep", "1"]).succeeds().stdout.clone();
+    let unsure =
+        "kept localhost/am:zz-newest: the engine does not know whether it is older than localhost/am:aa-other\n";
+    assert_eq!(pruned, format!("{unsure}nothing to remove; 1 kept as the newest\n"));
+}
+
+/// Docker does not say when an image that it loaded got its name.
+#[test]
+fn one_that_was_loaded_is_as_new_as_what_it_holds() {
+    if !engine::is_there() {
+        return;
+    }
+    let world = World::new("loaded");
+    let archive = world.scenario.path("image.tar");
+    let archive = archive.to_str().expect("UTF-8");
+    docker(&["save", "--output", archive, &world.name(3)]);
+    docker(&["rmi", &world.name(3)]);
+    docker(&["load", "--input", archive]);
+    let pruned = world.prune("--keep 1");
+    let gone = [2, 1].map(|hotfixes| format!("removed {}\n", world.name(hotfixes))).concat();
+    assert_eq!(pruned, format!("{gone}2 in all; 1 kept as the newest\n"));
+    assert!(world.has(&world.name(3)));
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! Images of ours in the engine: which there are, and which of them nobody needs any more.
 
+mod places;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::SystemTime;
 
 use hotfix_docker::engine::Engine;
 use hotfix_docker::inventory::Held;
 use hotfix_docker::reference::{ImageRef, RepositoryRef};
-use hotfix_environments::labels::Holding;
+use hotfix_environments::labels::{Holding, Rank};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -26,8 +27,11 @@ pub struct Stocked {
     pub product: String,
     /// `4.1.0.10-hf3`.
     pub version: String,
-    /// When it last got a name.
-    pub tagged: Timestamp,
+    /// How late it is by what it holds.
+    #[serde(skip)]
+    pub rank: Rank,
+    /// When it last got a name; none where the engine does not know.
+    pub tagged: Option<Timestamp>,
     /// Length of its layers in bytes; those that it has in common with others count for each.
     pub bytes: u64,
     /// Why it is to stay, whatever its age; none where nothing speaks for it.
@@ -47,7 +51,7 @@ pub struct Pruning {
     pub kept: usize,
 }
 
-/// All images of ours in the engine, those that got their names last first; only those in `repositories`, where any are given.
+/// All images of ours in the engine, those that got their names last first, and those of which it does not know when last, with what holds the latest first; only those in `repositories`, where any are given.
 ///
 /// # Errors
 /// Where the engine does not answer properly.
@@ -94,7 +98,7 @@ async fn remove(engine: &Engine, image: &Stocked) -> hotfix_docker::Result<()> {
 
 fn stock(held: &[Held]) -> Vec<Stocked> {
     let mut stock: Vec<Stocked> = held.iter().filter_map(|image| stocked(image, held)).collect();
-    stock.sort_by(|a, b| (b.tagged, &a.names).cmp(&(a.tagged, &b.names)));
+    stock.sort_by(|a, b| (b.tagged, &b.rank, &a.names).cmp(&(a.tagged, &a.rank, &b.names)));
     stock
 }
 
@@ -104,15 +108,12 @@ fn stocked(image: &Held, all: &[Held]) -> Option<Stocked> {
         id: image.id.clone(),
         names: image.names.clone(),
         version: holding.image_version(),
+        rank: holding.rank(),
         product: holding.product,
-        tagged: timestamp(image.tagged),
+        tagged: image.tagged.and_then(|time| Timestamp::try_from(time).ok()),
         bytes: image.bytes,
         needed: needed(image, all),
     })
-}
-
-fn timestamp(time: SystemTime) -> Timestamp {
-    Timestamp::try_from(time).unwrap_or_default()
 }
 
 /// What speaks for an image, if anything does.
@@ -152,21 +153,30 @@ fn repository(name: &str) -> &str {
     }
 }
 
-/// All but the `keep` first of each of `repositories` (of each there is, where none are given), and those without a name; and how many stay as the newest.
+/// All but the `keep` newest of each of `repositories` (of each there is, where none are given), and those without a name; and how many stay as the newest. Those that
+/// may be as new as one that stays are among the old ones, with that as what speaks for them.
 fn old(stock: Vec<Stocked>, repositories: &[RepositoryRef], keep: usize) -> (Vec<Stocked>, usize) {
-    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
-    let mut is_old = |image: &Stocked| {
+    let mut by_repository: BTreeMap<&str, Vec<&Stocked>> = BTreeMap::new();
+    for image in &stock {
         let names = image.names.iter().filter(|name| repositories.is_empty() || is_in(name, repositories));
         let counted: BTreeSet<&str> = names.map(|name| repository(name)).collect();
-        let mut is_old = true;
-        for repository in counted {
-            let count = seen.entry(repository.to_owned()).or_default();
-            *count += 1;
-            is_old &= *count > keep;
+        counted.into_iter().for_each(|repository| by_repository.entry(repository).or_default().push(image));
+    }
+    let (mut kept, mut unsure) = (BTreeSet::new(), BTreeMap::new());
+    for (place, images) in &by_repository {
+        for same in places::newest(images, keep) {
+            let name = same[0].names.iter().find(|name| repository(name) == *place).unwrap_or(&same[0].id);
+            kept.insert(same[0].id.clone());
+            unsure.extend(same[1..].iter().map(|image| (image.id.clone(), name.clone())));
         }
-        is_old
-    };
-    let (old, kept): (Vec<_>, Vec<_>) = stock.into_iter().partition(|image| is_old(image));
+    }
+    let mut old = stock;
+    old.retain(|image| !kept.contains(&image.id));
+    for image in &mut old {
+        let than = unsure.get(&image.id);
+        let why = than.map(|name| format!("the engine does not know whether it is older than {name}"));
+        image.needed = image.needed.take().or(why);
+    }
     (old, kept.len())
 }
 
@@ -189,12 +199,22 @@ mod tests {
             id: id.to_owned(),
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-            tagged: UNIX_EPOCH + Duration::from_secs(tagged),
+            tagged: Some(UNIX_EPOCH + Duration::from_secs(tagged)),
             bytes: 1,
             layers: vec!["base".to_owned(), id.to_owned()],
             history: vec!["hotfix: a.zip".to_owned(), "base".to_owned()],
             containers: Vec::new(),
         }
+    }
+
+    /// One whose time the engine does not know.
+    fn unknown(id: &str, names: &[&str], (version, level, hotfixes): (&str, u32, u32)) -> Held {
+        let applied = (1..=hotfixes).map(|number| format!(r#"{{"number":{number},"file":"f","sha256":"s"}}"#));
+        let applied = format!("[{}]", applied.collect::<Vec<_>>().join(","));
+        let mut held = Held { tagged: None, ..image(id, names, 0) };
+        let own = [("version", version), ("update-level", &level.to_string()), ("applied", &applied)];
+        held.labels.extend(own.map(|(key, value)| (format!("hotfix.{key}"), value.to_owned())));
+        held
     }
 
     fn pruned(held: &[Held], keep: usize) -> (Vec<String>, Vec<String>) {
@@ -230,6 +250,58 @@ mod tests {
         // Whoever lists images of one repository only gets those.
         assert_eq!(ids("b"), (vec!["3".to_owned(), "1".to_owned()], 1));
         assert_eq!(ids("a"), (vec!["2".to_owned(), "1".to_owned()], 1));
+    }
+
+    #[test]
+    fn where_a_time_is_not_known_what_they_hold_counts() {
+        let held = [
+            unknown("level", &["a:1"], ("4.1.0", 10, 0)),
+            unknown("version", &["a:2"], ("4.10.0", 1, 0)),
+            unknown("hotfixes", &["a:3"], ("4.1.0", 9, 10)),
+            unknown("fewer", &["a:4"], ("4.1.0", 9, 9)),
+            // The last one to get a name, as far as that is known.
+            Held { tagged: image("", &[], 9).tagged, ..unknown("clean", &["a:5"], ("4.1.0", 9, 0)) },
+            // Its repository has no other.
+            unknown("elsewhere", &["b:1"], ("4.0.0", 1, 0)),
+        ];
+        for (keep, stay) in [(0, vec![]), (1, vec!["version"]), (2, vec!["version", "level"])] {
+            let (old, needed) = pruned(&held, keep);
+            assert!(needed.is_empty(), "{needed:?}");
+            assert_eq!(old.contains(&"elsewhere".to_owned()), keep == 0);
+            let is_there = |id: &&str| !old.contains(&(*id).to_owned());
+            let all = ["version", "level", "hotfixes", "fewer", "clean"];
+            assert_eq!(all.into_iter().filter(is_there).collect::<Vec<_>>(), stay);
+        }
+        assert_eq!(pruned(&held, 4).0, ["clean"]);
+    }
+
+    #[test]
+    fn where_nothing_tells_which_is_newer_both_stay_or_go() {
+        let three = ("4.1.0", 10, 3);
+        let held = [
+            unknown("x", &["a:x"], three),
+            unknown("y", &["a:y"], three),
+            unknown("two", &["a:2"], ("4.1.0", 10, 2)),
+            unknown("one", &["a:1"], ("4.1.0", 10, 1)),
+        ];
+        let (old, kept) = old(stock(&held), &[], 2);
+        let why = old.iter().map(|image| (image.id.as_str(), image.needed.as_deref()));
+        let unsure = "the engine does not know whether it is older than a:x";
+        assert_eq!(why.collect::<Vec<_>>(), [("y", Some(unsure)), ("one", None)]);
+        assert_eq!(kept, 2);
+        assert_eq!(pruned(&held, 0).0, ["x", "y", "two", "one"]);
+
+        let known = |at: u64, image: &Held| Held { tagged: self::image("", &[], at).tagged, ..image.clone() };
+        let both = [known(1, &held[0]), known(2, &held[1]), held[2].clone()];
+        assert_eq!(pruned(&both, 1), (vec!["x".to_owned(), "two".to_owned()], vec![]), "their times are known");
+    }
+
+    #[test]
+    fn products_are_not_newer_than_each_other() {
+        let mut other = unknown("is", &["a:is"], ("7.0.0", 1, 0));
+        other.labels.insert("hotfix.product".to_owned(), "wso2is".to_owned());
+        let held = [other, unknown("am", &["a:am"], ("4.1.0", 10, 1)), unknown("old", &["a:old"], ("4.1.0", 10, 0))];
+        assert_eq!(pruned(&held, 1), (vec!["old".to_owned()], vec![]));
     }
 
     #[test]
