@@ -17,6 +17,8 @@ pub struct Held {
     pub id: String,
     /// Its names, with tags where it has any, else with digests; none for one that was never pushed, and whose name another image has.
     pub names: Vec<String>,
+    /// Digests that it has in repositories, `sha256:…`.
+    pub digests: Vec<String>,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
     /// When it last got a name; not every engine keeps that, and none of an image that was pulled or loaded. When it was made says nothing in its place:
@@ -57,10 +59,12 @@ impl Engine {
             let tagged = image.metadata.and_then(|metadata| metadata.last_tag_time);
             // Docker says the year 1 of an image that was never named.
             let tagged = tagged.filter(|time| time.year() > 1);
+            let in_repositories = image.repo_digests.unwrap_or_default();
             let labels = image.config.and_then(|config| config.labels).unwrap_or_default();
             images.push(Held {
                 containers: containers.get(&id).cloned().unwrap_or_default(),
-                names: names(image.repo_tags.unwrap_or_default(), image.repo_digests.unwrap_or_default()),
+                digests: digests(&in_repositories),
+                names: names(image.repo_tags.unwrap_or_default(), in_repositories),
                 labels: labels.into_iter().collect(),
                 tagged: tagged.map(SystemTime::from),
                 bytes: image.size.and_then(|size| size.try_into().ok()).unwrap_or_default(),
@@ -84,6 +88,11 @@ impl Engine {
         }
         Ok(by_image)
     }
+}
+
+/// What is behind the names.
+fn digests(in_repositories: &[String]) -> Vec<String> {
+    in_repositories.iter().filter_map(|name| Some(name.split_once('@')?.1.to_owned())).collect()
 }
 
 /// `<none>:<none>` is how engines say that there is none.

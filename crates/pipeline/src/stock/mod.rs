@@ -1,5 +1,6 @@
 //! Images of ours in the engine: which there are, and which of them nobody needs any more.
 
+mod lineage;
 mod places;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,8 +14,6 @@ use serde::Serialize;
 
 /// Every image of ours has it.
 const OURS: &str = "hotfix.fingerprint";
-/// What our layers of hotfixes are said to be made by.
-const MADE_BY: &str = "hotfix: ";
 
 /// An image of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -121,18 +120,10 @@ fn needed(image: &Held, all: &[Held]) -> Option<String> {
     if !image.containers.is_empty() {
         return Some(format!("used by {}", image.containers.join(", ")));
     }
-    // Labels are inherited.
-    let is_on = |upper: &Held, lower: &Held| {
-        // What only changes the settings adds to the history alone.
-        let is_more = (upper.layers.len(), upper.history.len()) > (lower.layers.len(), lower.history.len());
-        is_more && upper.layers.starts_with(&lower.layers) && upper.labels.get(OURS) == lower.labels.get(OURS)
-    };
-    let is_below = image.history.iter().skip(1).any(|made_by| made_by.starts_with(MADE_BY));
-    let is_top = image.history.first().is_some_and(|made_by| made_by.starts_with(MADE_BY));
-    if (is_below && !is_top) || all.iter().any(|other| is_on(image, other)) {
+    if lineage::is_somebodys(image, all) {
         return Some("somebody has built it on an image of hotfix's".to_owned());
     }
-    if let Some(upper) = all.iter().find(|other| is_on(other, image)) {
+    if let Some(upper) = all.iter().find(|other| lineage::is_on(other, image)) {
         let name = upper.names.first().unwrap_or(&upper.id);
         return Some(format!("{name} is built on it"));
     }
@@ -200,6 +191,7 @@ mod tests {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             labels: labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
             tagged: Some(UNIX_EPOCH + Duration::from_secs(tagged)),
+            digests: Vec::new(),
             bytes: 1,
             layers: vec!["base".to_owned(), id.to_owned()],
             history: vec!["hotfix: a.zip".to_owned(), "base".to_owned()],
@@ -327,6 +319,52 @@ mod tests {
         assert_eq!(why("used"), "used by web");
         assert_eq!(why("elsewhere"), "it is called a:2 and b:2");
         assert_eq!(why("below"), "company:1 is built on it");
+    }
+
+    /// With a fingerprint of its own, and with `more` on what `lower` has.
+    fn on(lower: &Held, id: &str, more: &str) -> Held {
+        let mut upper = image(id, &[&format!("a:{id}")], 1);
+        upper.labels.insert(OURS.to_owned(), id.to_owned());
+        upper.layers = lower.layers.iter().cloned().chain([id.to_owned()]).collect();
+        upper.history = [more.to_owned()].into_iter().chain(lower.history.iter().cloned()).collect();
+        upper
+    }
+
+    fn reasons(held: &[Held]) -> Vec<Option<String>> {
+        held.iter().map(|image| needed(image, held)).collect()
+    }
+
+    #[test]
+    fn what_shares_the_layer_of_the_product_is_not_built_on_it() {
+        let clean = image("clean", &["a:clean"], 1);
+        let fixed = on(&clean, "fixed", "hotfix: hf-1.zip");
+        assert_eq!(reasons(&[clean.clone(), fixed.clone()]), [None, None]);
+        let derived = on(&fixed, "derived", "RUN x");
+        let somebodys = Some("somebody has built it on an image of hotfix's".to_owned());
+        let needed = [None, Some("a:derived is built on it".to_owned()), somebodys.clone()];
+        assert_eq!(reasons(&[clean.clone(), fixed.clone(), derived.clone()]), needed);
+        assert_eq!(reasons(&[clean, derived]), [None, somebodys], "the one with hotfixes is gone");
+    }
+
+    #[test]
+    fn what_is_built_on_one_of_ours_needs_it_whoever_built_it() {
+        let mut clean = image("clean", &["a:clean"], 1);
+        clean.digests = vec!["sha256:d".to_owned()];
+        let on_it = |upper: &Held| reasons(&[clean.clone(), upper.clone()]);
+        let built = |name: &str| Some(format!("a:{name} is built on it"));
+        for base in ["clean", "sha256:d"] {
+            let mut upper = on(&clean, "upper", "hotfix: hf-1.zip");
+            upper.labels.insert("org.opencontainers.image.base.digest".to_owned(), base.to_owned());
+            assert_eq!(on_it(&upper), [built("upper"), None], "by us");
+            upper.layers.clone_from(&clean.layers);
+            upper.history.clone_from(&clean.history);
+            assert_eq!(on_it(&upper), [built("upper"), None], "without a hotfix");
+        }
+        let mut settings = on(&clean, "settings", "ENV A=b");
+        settings.layers.clone_from(&clean.layers);
+        assert_eq!(on_it(&settings)[0], built("settings"));
+        let unknown = Held { history: Vec::new(), ..on(&clean, "unknown", "") };
+        assert_eq!(on_it(&unknown), [None, None], "its history is not known");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! `hotfix images`: what there is in the engine, and what goes: never what somebody needs.
 
+use std::fs;
+
 use serde_json::Value;
 
 use crate::support::Scenario;
@@ -100,6 +102,35 @@ fn old_ones_go_and_what_is_needed_stays() {
     let none = format!("the engine has no image that hotfix has made in {}\n", world.repository);
     assert_eq!(world.prune("--keep 0"), none);
     assert_eq!(world.scenario.run(&list).succeeds().stdout, none);
+}
+
+#[test]
+fn what_something_is_built_on_stays() {
+    if !engine::is_there() {
+        return;
+    }
+    let world = World::new("lower");
+    apply(&world.scenario, 0, &[]);
+    let clean = format!("{}:4.1.0.10", world.repository);
+    let on_clean = |scenario: Scenario| {
+        apply(&scenario.args(["--output", "docker", "-t", &world.other]), 2, &[]);
+        let pruned = world.prune("--keep 0 --dry-run");
+        assert!(pruned.contains(&format!("kept {clean}: {} is built on it\n", world.other)), "{pruned}");
+        docker(&["rmi", &world.other]);
+    };
+    on_clean(Scenario::like(&world.scenario).args(["--from-image", &clean]));
+    on_clean(Scenario::like(&world.scenario).with_image(&clean));
+
+    let folder = world.scenario.path("derived");
+    fs::create_dir(&folder).expect("a folder");
+    let recipe = format!("FROM {}\nLABEL hotfix.fingerprint=ours\nENV COMPANY=x\n", world.name(3));
+    fs::write(folder.join("Dockerfile"), recipe).expect("writable");
+    docker(&["build", "--quiet", "--tag", &world.other, folder.to_str().expect("UTF-8")]);
+    let pruned = world.prune("--keep 0");
+    let stays = format!("kept {}: {} is built on it\n", world.name(3), world.other);
+    assert!(pruned.contains(&stays), "{pruned}");
+    assert!(pruned.ends_with("3 in all; 0 kept as the newest\n"), "the layer of the product is no reason: {pruned}");
+    assert!(world.has(&world.name(3)) && !world.has(&clean));
 }
 
 /// In an engine of its own, since images without a name are nobody's.
