@@ -5,6 +5,8 @@ use hotfix_docker::inventory::Held;
 use super::OURS;
 use crate::image::IMAGE_LABELS;
 
+/// Tells the hotfixes of an image.
+const APPLIED: &str = "hotfix.applied";
 /// What our layers are said to be made by.
 const MADE_BY: &str = "hotfix: ";
 
@@ -25,7 +27,11 @@ fn is_derived(upper: &Held, lower: &Held) -> bool {
     // What only changes the settings adds to the history alone.
     let is_more = (upper.layers.len(), upper.history.len()) > (lower.layers.len(), lower.history.len());
     let is_same_run = upper.labels.get(OURS) == lower.labels.get(OURS);
-    let is_theirs = has_more_on_top(upper) && !have_we_gone_on(upper, lower);
+    let is_theirs = match upper.history.is_empty() {
+        // On the same hotfixes we put nothing.
+        true => upper.layers.len() > lower.layers.len() && upper.labels.get(APPLIED) == lower.labels.get(APPLIED),
+        false => has_more_on_top(upper) && !have_we_gone_on(upper, lower),
+    };
     is_more && upper.layers.starts_with(&lower.layers) && (is_same_run || is_theirs)
 }
 
@@ -35,7 +41,7 @@ fn have_we_gone_on(upper: &Held, lower: &Held) -> bool {
     more.and_then(<[String]>::last).is_some_and(|made_by| made_by.starts_with(MADE_BY))
 }
 
-/// Whether what was done last was not done by us. Of an image whose history is not known it is not said.
+/// Whether what was done last was not done by us. Where the history is not known, that is not either.
 fn has_more_on_top(image: &Held) -> bool {
     image.history.first().is_some_and(|made_by| !made_by.starts_with(MADE_BY))
 }

@@ -363,8 +363,10 @@ mod tests {
         let mut settings = on(&clean, "settings", "ENV A=b");
         settings.layers.clone_from(&clean.layers);
         assert_eq!(on_it(&settings)[0], built("settings"));
-        let unknown = Held { history: Vec::new(), ..on(&clean, "unknown", "") };
-        assert_eq!(on_it(&unknown), [None, None], "its history is not known");
+        let mut unknown = Held { history: Vec::new(), ..on(&clean, "unknown", "") };
+        assert_eq!(on_it(&unknown)[0], built("unknown"), "it has the same hotfixes, and more");
+        unknown.labels.insert("hotfix.applied".to_owned(), "[1]".to_owned());
+        assert_eq!(on_it(&unknown), [None, None]);
     }
 
     #[test]

@@ -133,6 +133,26 @@ fn what_something_is_built_on_stays() {
     assert!(world.has(&world.name(3)) && !world.has(&clean));
 }
 
+/// It does not tell the history of images on a base that it has.
+#[test]
+fn what_something_is_built_on_stays_in_podman() {
+    let Some(podman) = Podman::start(None) else { return };
+    let scenario = Scenario::new().env("DOCKER_HOST", &podman.endpoint());
+    let scenario = scenario.args(["--output", "docker", "--base-image", &podman.base()]);
+    for (through, tag) in [(0, "clean"), (1, "1"), (2, "2")] {
+        apply(&scenario, through, &["-t", &format!("localhost/am:{tag}")]);
+    }
+    let folder = scenario.path("derived");
+    fs::create_dir(&folder).expect("a folder");
+    let recipe = "FROM localhost/am:2\nLABEL hotfix.fingerprint=ours\nCOPY Dockerfile /etc/\n";
+    fs::write(folder.join("Dockerfile"), recipe).expect("writable");
+    podman.run(&["build", "--quiet", "--tag", "localhost/company:1", folder.to_str().expect("UTF-8")]);
+    let pruned = scenario.run(&["images", "prune", "--keep", "0", "--in", "localhost/am"]).succeeds().stdout.clone();
+    let gone = ["1", "clean"].map(|tag| format!("removed localhost/am:{tag}\n")).concat();
+    let stays = "kept localhost/am:2: localhost/company:1 is built on it\n";
+    assert_eq!(pruned, format!("{gone}{stays}2 in all; 0 kept as the newest\n"));
+}
+
 /// In an engine of its own, since images without a name are nobody's.
 #[test]
 fn one_whose_name_another_has_goes() {
