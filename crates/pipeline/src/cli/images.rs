@@ -81,24 +81,29 @@ impl fmt::Display for List<'_> {
         if self.images.is_empty() {
             return writeln!(f, "{}", none(self.repositories));
         }
-        writeln!(f, "{:<44}{:<22}{:>11}  {:<22}id", "name", "product", "size", "named")?;
-        for image in &self.images {
-            let product = format!("{} {}", image.product, image.version);
-            let size = ByteSize(image.bytes).to_string();
-            let needed = image.needed.as_ref().map(|why| format!("  ({})", printable(why))).unwrap_or_default();
-            let names = if image.names.is_empty() { vec!["(no name)".to_owned()] } else { image.names.clone() };
-            writeln!(
-                f,
-                "{:<44}{:<22}{size:>11}  {:<22}{}{needed}",
-                names[0],
-                printable(&product),
-                image.tagged.map_or_else(|| "unknown".to_owned(), |tagged| format!("{tagged:.0}")),
-                short(&image.id)
-            )?;
-            names[1..].iter().try_for_each(|name| writeln!(f, "{name}"))?;
+        let titles = ["name", "product", "size", "named", "id"].map(str::to_owned);
+        let rows: Vec<_> = std::iter::once(titles).chain(self.images.iter().flat_map(rows)).collect();
+        let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+        let [name, product, size, named] = [0, 1, 2, 3].map(width);
+        for [first, second, third, fourth, last] in &rows {
+            let line = format!("{first:<name$}  {second:<product$}  {third:>size$}  {fourth:<named$}  {last}");
+            writeln!(f, "{}", line.trim_end())?;
         }
         Ok(())
     }
+}
+
+/// The lines on an image: one for each of its names, and everything else in the first.
+fn rows(image: &Stocked) -> Vec<[String; 5]> {
+    let needed = image.needed.as_ref().map(|why| format!("  ({})", printable(why))).unwrap_or_default();
+    let named = image.tagged.map_or_else(|| "unknown".to_owned(), |tagged| format!("{tagged:.0}"));
+    let product = printable(&format!("{} {}", image.product, image.version));
+    let size = ByteSize(image.bytes).to_string();
+    let mut names = image.names.iter().cloned();
+    let name = names.next().unwrap_or_else(|| "(no name)".to_owned());
+    let first = [name, product, size, named, format!("{}{needed}", short(&image.id))];
+    let alone = |name| [name, String::new(), String::new(), String::new(), String::new()];
+    std::iter::once(first).chain(names.map(alone)).collect()
 }
 
 /// As engines show ids.

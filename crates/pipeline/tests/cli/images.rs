@@ -159,15 +159,18 @@ fn one_whose_name_another_has_goes() {
     let Some(podman) = Podman::start(None) else { return };
     let base = podman.base();
     let scenario = Scenario::new().env("DOCKER_HOST", &podman.endpoint());
-    let scenario = scenario.args(["--output", "docker", "--base-image", &base, "-t", "localhost/am:latest"]);
+    let tag = "localhost/a-team/with-a-name-of-some-length/wso2am:latest";
+    let scenario = scenario.args(["--output", "docker", "--base-image", &base, "-t", tag]);
     [1, 2].iter().for_each(|through| apply(&scenario, *through, &[]));
     let shown = scenario.run(&["images", "list"]).succeeds().stdout.clone();
     assert_eq!(shown.matches("(no name)").count(), 1, "{shown}");
+    let cells = |line: &str| line.split("  ").filter(|cell| !cell.is_empty()).count();
+    assert!(shown.lines().all(|line| cells(line) == 5), "the columns are apart, however long a name is: {shown}");
     let pruned = scenario.run(&["images", "prune", "--keep", "5"]).succeeds().stdout.clone();
     assert!(pruned.starts_with("removed wso2am 4.1.0.10-hf1 without a name ("), "{pruned}");
     assert!(pruned.ends_with("1 in all; 1 kept as the newest\n"), "{pruned}");
     let shown = scenario.run(&["images", "list"]).succeeds().stdout.clone();
-    assert!(shown.contains("localhost/am:latest") && !shown.contains("(no name)"), "{shown}");
+    assert!(shown.contains(tag) && !shown.contains("(no name)"), "{shown}");
 }
 
 /// Podman keeps no times of names, and all images were made at the same time.
