@@ -43,6 +43,13 @@ pub(crate) fn engine_problem(error: Error) -> Problem {
     Problem::new(message, hint).because(error)
 }
 
+/// The same for what makes no image, and so can do nothing without an engine.
+pub(crate) fn engine_problem_without_image(error: Error) -> Problem {
+    let is_unreachable = matches!(error, Error::EngineUnreachable { .. });
+    let problem = engine_problem(error);
+    if is_unreachable { problem.with_hint("start it, or set DOCKER_HOST to where it is") } else { problem }
+}
+
 /// Where what an image is made of is damaged, neither the engine nor the disk is to blame.
 ///
 /// # Errors
