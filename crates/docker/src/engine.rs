@@ -369,10 +369,13 @@ fn into_object(value: Value) -> Option<Map<String, Value>> {
 /// either, a line for each layer says where it is from.
 fn base_history(items: Vec<ImageHistoryResponseItem>, layers: usize, name: &str) -> Vec<Value> {
     if items.iter().filter(|item| item.size > 0).count() != layers {
-        return vec![json!({ "created_by": format!("layer of {name}") }); layers];
+        let created = jiff::Timestamp::UNIX_EPOCH.to_string();
+        return vec![json!({ "created": created, "created_by": format!("layer of {name}") }); layers];
     }
     let entry = |item: ImageHistoryResponseItem| {
-        let mut entry = json!({ "created_by": item.created_by, "comment": item.comment });
+        // Podman cannot read the history of an image in which a time is missing.
+        let created = jiff::Timestamp::from_second(item.created).unwrap_or_default().to_string();
+        let mut entry = json!({ "created": created, "created_by": item.created_by, "comment": item.comment });
         if item.size == 0 {
             entry["empty_layer"] = json!(true);
         }

@@ -4,11 +4,10 @@ use hotfix_docker::inventory::Held;
 
 use super::OURS;
 use crate::image::IMAGE_LABELS;
+use crate::layers::MADE_BY;
 
 /// Tells the hotfixes of an image.
 const APPLIED: &str = "hotfix.applied";
-/// What our layers are said to be made by.
-const MADE_BY: &str = "hotfix: ";
 
 /// Whether somebody has built it on one of ours, rather than we.
 pub(super) fn is_somebodys(image: &Held, all: &[Held]) -> bool {

@@ -53,6 +53,20 @@ fn the_image_has_the_hotfixes() {
     assert_eq!(podman.run(&["ps", "--all", "--quiet"]), "", "no container is left");
 }
 
+/// What is read of an image of ours there, history and all, can be built on.
+#[test]
+fn hotfixes_go_on_an_image_of_ours() {
+    let Some(podman) = podman() else { return };
+    let holding = on_podman(&podman, Scenario::new().args(["-t", "localhost/holding:1", "--through", "0"]));
+    holding.apply().succeeds();
+    let words = ["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes", "--from-image", "localhost/holding:1", "-t", TAG];
+    holding.run(&words).succeeds();
+    holding.run(&[&words[..], &["--if-changed"]].concat()).succeeds().says("unchanged: ");
+    let mounted = podman.mount(TAG);
+    let readme = std::fs::read_to_string(mounted.root.join(format!("{HOME}/bin/README.txt"))).expect("there");
+    assert_eq!(readme.trim(), "How to start the server, corrected.");
+}
+
 #[test]
 fn the_layers_are_those_of_a_layout() {
     let Some(podman) = podman() else { return };
