@@ -10,10 +10,11 @@
  * command          where hotfix is, where it is not on the PATH
  * everything else  options of 'hotfix apply' by their long names, in camel case: baseImage, ifChanged, tag (a list) …
  *
+ * What is null or empty, also in a list, counts as not given.
  * Returns the names of the image, a list. Needs the plugins Pipeline, Credentials Binding and JUnit.
  */
 List<String> call(Map given = [:]) {
-    Map options = [report: 'hotfix-report', command: 'hotfix'] + given
+    Map options = [report: 'hotfix-report', command: 'hotfix'] + withoutEmpty(given)
     for (needed in ['pack', 'hotfixes']) {
         if (!options[needed]) {
             error "hotfix: give ${needed}"
@@ -45,13 +46,31 @@ private List<String> settingsOf(Map options) {
             continue
         }
         String name = entry.key.replaceAll('([A-Z])', '_$1').toUpperCase()
-        List<String> values = []
-        for (value in (entry.value instanceof List ? entry.value : [entry.value])) {
-            values << value.toString()
-        }
-        settings << "HOTFIX_${name}=${values.join('\n')}".toString()
+        settings << "HOTFIX_${name}=${textsOf(entry.value).join('\n')}".toString()
     }
     return settings
+}
+
+/** A parameter that was left empty is an empty text, and a variable that is not set is null. */
+private Map withoutEmpty(Map given) {
+    Map options = [:]
+    for (entry in given) {
+        if (textsOf(entry.value)) {
+            options[entry.key] = entry.value
+        }
+    }
+    return options
+}
+
+/** The texts of an option, without those that are null or empty. */
+private List<String> textsOf(Object value) {
+    List<String> texts = []
+    for (one in (value instanceof List ? value : [value])) {
+        if (one != null && one.toString()) {
+            texts << one.toString()
+        }
+    }
+    return texts
 }
 
 private void withAccount(String id, Closure body) {

@@ -47,6 +47,27 @@ fn the_step_builds_and_publishes() {
 }
 
 #[test]
+fn what_is_null_or_empty_is_not_given() {
+    let inputs = "pack: 'packs/wso2am-4.1.0.10.zip', hotfixes: 'hotfixes', credentialsId: 'wso2'";
+    let cases = [
+        ("repository: null, tag: [null, ''], dockerfile: null", "wso2am:4.1.0.10-hf3"),
+        ("tag: [null, \"${''}\", 'team/am:x', ''], label: [null, 'a=1'], buildArg: []", "team/am:x"),
+        ("tag: 'team/am:x', report: '', through: null, config: ''", "team/am:x"),
+        ("tag: 'team/am:x', report: null, workspace: ['']", "team/am:x"),
+    ];
+    for (options, name) in cases {
+        let scenario = Scenario::new().without_engine();
+        let Some((is_done, said, log)) = step(&scenario, &format!("{inputs}, {options}")) else { return };
+        assert!(is_done, "{options}: {said}{log}");
+        assert!(said.ends_with(&format!("archive hotfix-report/**\nimage {name}\n")), "{options}: {said}");
+        assert!(scenario.path("hotfix-report/images.txt").exists() && !scenario.path("null").exists(), "{options}");
+    }
+    let scenario = Scenario::new().without_engine();
+    let (is_done, said, _) = step(&scenario, "pack: null, hotfixes: 'hotfixes'").expect("groovy is here");
+    assert!(!is_done && said.contains("error hotfix: give pack"), "{said}");
+}
+
+#[test]
 fn a_step_that_fails_publishes_too() {
     let scenario = Scenario::new().with_hotfix(2, |hotfix| hotfix.add("x", "y").behave(Behave::Error));
     let options = "pack: 'packs/wso2am-4.1.0.10.zip', hotfixes: 'hotfixes', credentialsId: 'wso2'";
