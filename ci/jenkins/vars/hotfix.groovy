@@ -11,7 +11,8 @@
  * everything else  options of 'hotfix apply' by their long names, in camel case: baseImage, ifChanged, tag (a list) …
  *
  * What is null or empty, also in a list, counts as not given.
- * Returns the names of the image, a list. Needs the plugins Pipeline, Credentials Binding and JUnit.
+ * Returns the names of the image, a list. With reportOnlyChanges nothing is made and the list is empty: the lines that tell what
+ * differs are in changes.txt in the folder for the reports, which is empty where nothing does. Needs the plugins Pipeline, Credentials Binding and JUnit.
  */
 List<String> call(Map given = [:]) {
     Map options = [report: 'hotfix-report', command: 'hotfix'] + withoutEmpty(given)
@@ -20,11 +21,15 @@ List<String> call(Map given = [:]) {
             error "hotfix: give ${needed}"
         }
     }
+    boolean makesNone = isTrue(options.reportOnlyChanges)
     String images = "${options.report}/images.txt"
+    String changes = "${options.report}/changes.txt"
     List<String> settings = settingsOf(options)
+    // What an earlier build has left would be kept as if it were this one's, so it goes first.
     // 'exec' puts hotfix in the place of the shell, so that it is what an abort reaches first.
-    String script = "mkdir -p ${quoted(options.report)} && exec ${quoted(options.command)} apply " +
-        "${quoted(options.pack)} ${quoted(options.hotfixes)} >${quoted(images)}"
+    String script = "mkdir -p ${quoted(options.report)} && rm -f ${quoted(images)} ${quoted(changes)} && " +
+        "exec ${quoted(options.command)} apply ${quoted(options.pack)} ${quoted(options.hotfixes)} " +
+        ">${quoted(makesNone ? changes : images)}"
     try {
         withAccount(options.credentialsId) {
             withEnv(settings) {
@@ -35,7 +40,12 @@ List<String> call(Map given = [:]) {
         junit allowEmptyResults: true, testResults: "${options.report}/junit.xml"
         archiveArtifacts allowEmptyArchive: true, artifacts: "${options.report}/**"
     }
-    return readFile(images).readLines()
+    return makesNone ? [] : readFile(images).readLines()
+}
+
+/** As hotfix reads a variable. */
+private boolean isTrue(Object value) {
+    return value != null && value.toString().toLowerCase() in ['true', 'yes', '1']
 }
 
 /** Options as variables, which need no quotes and are no arguments that others could read. */

@@ -68,6 +68,25 @@ fn what_is_null_or_empty_is_not_given() {
 }
 
 #[test]
+fn what_differs_is_no_name_of_an_image() {
+    let scenario = Scenario::new().without_engine();
+    let options = "pack: 'packs/wso2am-4.1.0.10.zip', hotfixes: 'hotfixes', tag: 'team/am:x'";
+    let Some((is_done, said, log)) = step(&scenario, &format!("{options}, credentialsId: 'wso2'")) else { return };
+    assert!(is_done && said.ends_with("image team/am:x\n"), "{said}{log}");
+    let told = |more: &str| {
+        let (is_done, said, log) = step(&scenario, &format!("{options}, {more}")).expect("groovy is here");
+        assert!(is_done && !said.contains("\nimage "), "{said}{log}");
+        assert!(!scenario.path("hotfix-report/images.txt").exists(), "it was of the build before");
+        scenario.text("hotfix-report/changes.txt")
+    };
+    assert_eq!(told("reportOnlyChanges: true, label: ['a=1']"), "team/am:x: --label is new\n");
+    assert_eq!(told("reportOnlyChanges: 'Yes'"), "");
+    let more = "credentialsId: 'wso2', reportOnlyChanges: false";
+    let (_, said, _) = step(&scenario, &format!("{options}, {more}")).expect("groovy is here");
+    assert!(said.ends_with("image team/am:x\n") && !scenario.path("hotfix-report/changes.txt").exists(), "{said}");
+}
+
+#[test]
 fn a_step_that_fails_publishes_too() {
     let scenario = Scenario::new().with_hotfix(2, |hotfix| hotfix.add("x", "y").behave(Behave::Error));
     let options = "pack: 'packs/wso2am-4.1.0.10.zip', hotfixes: 'hotfixes', credentialsId: 'wso2'";
