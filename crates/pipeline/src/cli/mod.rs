@@ -28,7 +28,7 @@ use secrecy::ExposeSecret;
 use tracing::{debug, info, warn};
 
 use crate::blocking::unless_cancelled;
-use crate::credentials::Credentials;
+use crate::credentials::{CredentialSources, Credentials};
 use crate::inputs::{check_written_folders, hint_for};
 use crate::inspect::inspect;
 use crate::interrupt::{Interrupt, Signal};
@@ -236,14 +236,19 @@ async fn run(cli: &Cli, apply: &Apply) -> u8 {
 
 /// The whole job; returns the names of the image.
 async fn apply_hotfixes(request: &Request, apply: &Apply, recorder: &mut Recorder) -> Result<Vec<String>, Failure> {
+    let credentials = read_credentials(apply.credential_sources(), recorder).await?;
+    apply_request(request, credentials, recorder).await
+}
+
+/// The one way to the credentials: from then on nobody else's lines show the password.
+async fn read_credentials(sources: CredentialSources, recorder: &mut Recorder) -> Result<Option<Credentials>, Failure> {
     // Whoever is to give the password may never do so.
-    let sources = apply.credential_sources();
     let read = async |cancel| unless_cancelled(&cancel, move || sources.read()).await;
     let credentials = recorder.look_ahead(Step::ValidateInputs, read).await?;
     if let (Some(commands), Some(credentials)) = (github::commands(), &credentials) {
         commands.mask(credentials.password.expose_secret());
     }
-    apply_request(request, credentials, recorder).await
+    Ok(credentials)
 }
 
 async fn apply_request(

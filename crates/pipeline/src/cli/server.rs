@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::args::Cli;
 use super::server_args::{AccountOptions, BackupArgs, BackupChoice, MigrateArgs, RestoreArgs, RevertArgs, StateArgs};
-use super::{finish, output, recorder, server_image, show, write_report};
+use super::{finish, output, read_credentials, recorder, server_image, show, write_report};
 use crate::blocking::blocking;
 use crate::credentials::{self, Credentials};
 use crate::host::Host;
@@ -122,7 +122,7 @@ pub(super) async fn revert(cli: &Cli, args: &RevertArgs) -> u8 {
         if args.dry_run || planned.is_done() {
             return Ok(output::answer(&cli.talk, &Planned { migration: planned, images: None }));
         }
-        let credentials = credentials_of(&args.account, &mut recorder)?;
+        let credentials = credentials_of(&args.account, &mut recorder).await?;
         let migrated = planned.carry_out(&credentials, args.account.tool_credentials, &mut recorder).await?;
         Ok(output::answer(&cli.talk, &migrated))
     };
@@ -164,7 +164,7 @@ async fn migrate_recorded(
         };
         return Ok(output::answer(&cli.talk, &Planned { migration: planned, images }));
     }
-    let credentials = credentials_of(&args.account, recorder)?;
+    let credentials = credentials_of(&args.account, recorder).await?;
     if wants_image {
         server_image::check(args, &planned, &credentials, recorder).await?;
     }
@@ -212,9 +212,9 @@ async fn plan(wish: Wish, backup: &BackupChoice, recorder: &mut Recorder) -> Res
     recorder.look_ahead(Step::ValidateInputs, plan).await
 }
 
-fn credentials_of(account: &AccountOptions, recorder: &mut Recorder) -> Result<Credentials, Failure> {
-    let read = || account.credentials.sources().read()?.ok_or_else(credentials::missing);
-    recorder.check(Step::ValidateInputs, read)
+async fn credentials_of(account: &AccountOptions, recorder: &mut Recorder) -> Result<Credentials, Failure> {
+    let credentials = read_credentials(account.credentials.sources(), recorder).await?;
+    recorder.check(Step::ValidateInputs, || credentials.ok_or_else(credentials::missing))
 }
 
 /// Keeps others from it, and tells what they have not finished.

@@ -5,6 +5,7 @@ use std::fs;
 use update_tool_sim::Behave;
 
 use crate::support::Scenario;
+use crate::support::installed::Installed;
 use crate::support::scenario::PASSWORD;
 
 /// As the runner reads lines: commands, and whether it listens to them.
@@ -86,6 +87,28 @@ fn a_run_that_goes_well() {
     assert_eq!((value("version").as_str(), value("outcome").as_str()), ("4.1.0.10-hf3", "success"));
     assert!(value("digest").starts_with("sha256:"));
     assert!(scenario.text("summary").starts_with("# wso2am 4.1.0.10: image built\n"));
+}
+
+#[test]
+fn of_servers_the_password_is_masked_too() {
+    let installed = Installed::new().with_hotfixes(1);
+    let Installed { scenario, home } = installed;
+    let scenario = scenario.env("GITHUB_ACTIONS", "true").with_file("password", "an-other-one\n");
+    let installed = Installed { scenario, home };
+    let masked = |words: &str, code: i32, password: &str| {
+        let run = installed.run(words);
+        assert_eq!(run.code, Some(code), "{}", run.stderr);
+        let runner = Runner::read(&run.stderr);
+        let masks: Vec<&str> = runner.of("add-mask").iter().map(|(.., text)| text.as_str()).collect();
+        assert_eq!(masks, [password], "{words}: {}", run.stderr);
+        assert_eq!(runner.commands[0].0, "add-mask", "before anything else is begun");
+        assert!(runner.shown.iter().all(|line| !line.contains(password)) && runner.stopped_by.is_none());
+    };
+    masked("revert HOME", 0, PASSWORD);
+    masked("migrate HOME --to-level 15", 0, PASSWORD);
+    masked("migrate HOME --to-level 16 --password-file password", 6, "an-other-one");
+    let run = installed.run("migrate HOME --to-level 20 --dry-run").succeeds();
+    assert!(Runner::read(&run.stderr).of("add-mask").is_empty(), "it needs none: {}", run.stderr);
 }
 
 #[test]
