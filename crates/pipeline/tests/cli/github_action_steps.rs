@@ -140,7 +140,7 @@ impl Job {
 fn it_installs_a_release_and_makes_an_image() {
     let job = Job::new(None);
     let steps = job.steps();
-    let [install, apply, keep] = steps.as_slice() else { panic!("{steps:?}") };
+    let [install, apply, _, keep] = steps.as_slice() else { panic!("{steps:?}") };
     let installed = job.run(install);
     assert!(installed.status.success(), "{}", String::from_utf8_lossy(&installed.stderr));
     assert!(job.file("runner/hotfix/hotfix").is_file());
@@ -165,6 +165,35 @@ fn it_installs_a_release_and_makes_an_image() {
     let report = job.filled(keep["with"]["path"].as_str().expect("a path"));
     assert!(job.file(&report).join("report.json").is_file());
     assert_eq!(job.files_with(PASSWORD), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn the_artifact_has_a_name_that_is_allowed() {
+    let mut job = Job::new(None);
+    let steps = job.steps();
+    let [.., name, keep] = steps.as_slice() else { panic!("{steps:?}") };
+    assert_eq!(keep["with"]["name"], "${{ steps.reports.outputs.name }}");
+    assert_eq!((name["id"].as_str(), name["if"].as_str()), (Some("reports"), Some("always()")));
+    let cases = [
+        ("hotfix-report", "hotfix-report"),
+        ("hotfix-report-wso2am-4.1.0.10", "hotfix-report-wso2am-4.1.0.10"),
+        ("out/report", "out-report"),
+        ("./out/the report/", "out-the report"),
+        ("/tmp/report", "-tmp-report"),
+        ("a\\b:c\"d<e>f|g*h?i\rj\nk", "a-b-c-d-e-f-g-h-i-j-k"),
+        ("$(touch evil)`touch evil`", "--touch evil--touch evil-"),
+        (".", "hotfix-report"),
+        ("../..", "hotfix-report"),
+        ("", "hotfix-report"),
+    ];
+    for (report, expected) in cases {
+        fs::write(job.file("output"), "").expect("writable");
+        job.inputs.insert("report", report.to_owned());
+        let named = job.run(name);
+        assert!(named.status.success(), "{}", String::from_utf8_lossy(&named.stderr));
+        assert_eq!(fs::read_to_string(job.file("output")).expect("there"), format!("name={expected}\n"), "{report:?}");
+    }
+    assert!(!job.file("evil").exists());
 }
 
 #[test]
