@@ -148,6 +148,18 @@ fn outputs_are_those_of_the_run() {
 }
 
 #[test]
+fn what_differs_is_no_image() {
+    let scenario = action(Scenario::new().without_engine());
+    scenario.apply();
+    let scenario = scenario.args(["--report-only-changes", "--label", "a=1"]);
+    fs::remove_file(scenario.path("output")).expect("written");
+    let run = scenario.apply();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let expected = [("image", ""), ("images", ""), ("digest", ""), ("version", ""), ("outcome", "success")];
+    assert_eq!(outputs(&scenario), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+}
+
+#[test]
 fn what_others_say_is_no_command() {
     let script = r#"mkdir -p $home/updates; echo "{ \"n\": \"$2\" }" > $home/updates/config.json
 printf '::set-env name=PATH::/evil\n  ::error::evil\n##[add-path]/evil\n::group::evil\n::add-mask::a\n'
