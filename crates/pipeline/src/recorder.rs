@@ -10,6 +10,7 @@ use crate::changes::Delta;
 use crate::checksums::InputDigests;
 use crate::hotfix::Hotfix;
 use crate::interrupt::Interrupt;
+use crate::pack::Product;
 use crate::provision::WorkspaceReport;
 use crate::report::{ErrorReport, HotfixReport, ImageReport, Outcome, PackReport, Report, Status, StepReport};
 use crate::source::Source;
@@ -44,7 +45,6 @@ pub struct Recorder {
 impl Recorder {
     /// For a run that `interrupt` can stop, with a bound on each step.
     pub fn new(interrupt: Interrupt, limit: Duration) -> Self {
-        let step = |name| StepReport { name, status: Status::Skipped, start: None, seconds: 0.0 };
         let report = Report {
             schema: 1,
             outcome: Outcome::Failure,
@@ -55,7 +55,7 @@ impl Recorder {
             product: None,
             pack: None,
             hotfixes: Vec::new(),
-            steps: Step::ALL.into_iter().map(step).collect(),
+            steps: Step::ALL.into_iter().map(not_reached).collect(),
             workspace: None,
             warnings: Vec::new(),
             update_tool_seconds: 0.0,
@@ -64,6 +64,13 @@ impl Recorder {
             error: None,
         };
         Self { report, observers: Vec::new(), began: Instant::now(), interrupt, limit }
+    }
+
+    /// Of a run that has these steps, in place of those from a pack to an image.
+    #[must_use]
+    pub fn with_steps(mut self, steps: impl IntoIterator<Item = Step>) -> Self {
+        self.report.steps = steps.into_iter().map(not_reached).collect();
+        self
     }
 
     /// Tells `observer` too from now on.
@@ -183,8 +190,11 @@ impl Recorder {
                 report.start.get_or_insert(since);
                 (report.seconds, report.status) = (report.seconds + seconds, status);
             }
-            // Of a server, which images have nothing to do with.
-            None => self.report.steps.push(StepReport { name: step, status, start: Some(since), seconds }),
+            // One that most such runs do without; where it was.
+            None => {
+                let place = self.report.steps.iter().rposition(|step| step.start.is_some()).map_or(0, |last| last + 1);
+                self.report.steps.insert(place, StepReport { name: step, status, start: Some(since), seconds });
+            }
         }
         result.map_err(|problem| Failure { step, problem })
     }
@@ -193,6 +203,12 @@ impl Recorder {
     pub fn source(&mut self, source: &Source) {
         self.report.product = Some(source.product().clone());
         self.report.pack = Some(PackReport { file: source.name(), sha256: None, bytes: source.bytes() });
+    }
+
+    /// The product where it is one that is unpacked, as it stands; it comes from no pack.
+    pub fn installed(&mut self, product: Option<Product>) {
+        self.report.product = product;
+        self.report.pack = None;
     }
 
     /// The hotfixes to be applied, with checksums.
@@ -270,6 +286,10 @@ impl Recorder {
         self.report.seconds = rounded(self.began.elapsed());
         self.report
     }
+}
+
+fn not_reached(name: Step) -> StepReport {
+    StepReport { name, status: Status::Skipped, start: None, seconds: 0.0 }
 }
 
 /// In seconds, to the millisecond.

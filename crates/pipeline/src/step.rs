@@ -60,6 +60,22 @@ impl Step {
         Self::PushImage,
     ];
 
+    /// The steps of a server to another update level, in order.
+    const MIGRATION: [Self; 6] = [
+        Self::ValidateOs,
+        Self::ValidateInputs,
+        Self::BackUp,
+        Self::InitializeUpdateTool,
+        Self::RevertHotfixes,
+        Self::UpdateProduct,
+    ];
+
+    /// The steps of a migration, and those of the image of the new level where one is wanted: that has no hotfixes.
+    pub fn of_migration(with_image: bool) -> Vec<Self> {
+        let of_image = [Self::ValidateSequence, Self::BuildImage, Self::PushImage];
+        Self::MIGRATION.into_iter().chain(of_image.into_iter().filter(|_| with_image)).collect()
+    }
+
     /// The name in logs and reports.
     pub fn name(self) -> &'static str {
         match self {

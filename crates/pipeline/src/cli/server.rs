@@ -136,8 +136,9 @@ pub(super) async fn migrate(cli: &Cli, args: &MigrateArgs) -> u8 {
         output::error(&cli.talk, &[what], "give --base-image, --dockerfile or --vendor-image");
         return USAGE;
     }
-    let mut recorder = recorder(Interrupt::listen().unwrap_or_default(), args.work.step_timeout);
     let wants_image = !asked.is_empty();
+    let mut recorder = recorder(Interrupt::listen().unwrap_or_default(), args.work.step_timeout)
+        .with_steps(Step::of_migration(wants_image));
     let done = migrate_recorded(cli, args, wants_image, &mut recorder).await;
     let report = finish(recorder, done.as_ref().err());
     if !args.dry_run {
@@ -156,6 +157,8 @@ async fn migrate_recorded(
     let wish =
         Wish { disk_check: !args.work.no_disk_check, allow_root: args.allow_root, dry_run: args.dry_run, ..wish };
     let planned = plan(wish, &args.backup, recorder).await?;
+    let installation = planned.installation.clone();
+    recorder.installed(installation.as_it_stands());
     let is_done = planned.is_done();
     if args.dry_run || is_done && !wants_image {
         let images = match wants_image {
@@ -166,12 +169,18 @@ async fn migrate_recorded(
     }
     let credentials = credentials_of(&args.account, recorder).await?;
     if wants_image {
-        server_image::check(args, &planned, &credentials, recorder).await?;
+        let checked = server_image::check(args, &planned, &credentials, recorder).await;
+        // What was looked at was a pack of a level that the product is not at yet.
+        recorder.installed(installation.as_it_stands());
+        checked?;
     }
-    let installation = planned.installation.clone();
     let migrated = match is_done {
         true => None,
-        false => Some(planned.carry_out(&credentials, args.account.tool_credentials, recorder).await?),
+        false => {
+            let migrated = planned.carry_out(&credentials, args.account.tool_credentials, recorder).await;
+            recorder.installed(installation.as_it_stands());
+            Some(migrated?)
+        }
     };
     let made = match wants_image {
         true => server_image::make(args, &installation, credentials, recorder).await,

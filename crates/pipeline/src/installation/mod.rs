@@ -24,7 +24,7 @@ use rustix::io::{FdFlags, fcntl_setfd};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
-use crate::pack::{CONFIG_JSON, PRODUCT_TXT, Records, printable, split_product};
+use crate::pack::{CONFIG_JSON, PRODUCT_TXT, Product, Records, printable, split_product};
 use crate::scrub::read_records;
 use crate::step::{Kind, Problem};
 
@@ -108,6 +108,12 @@ impl Installation {
         };
         let records = Records::read(&config).map_err(|error| unreadable().because(error))?;
         Ok(Standing { update_level: Some(records.update_level.unwrap_or(0)), hotfixes: records.hotfixes })
+    }
+
+    /// As what it is now; none where its level is not known.
+    pub fn as_it_stands(&self) -> Option<Product> {
+        let update_level = self.standing().ok()?.update_level?;
+        Some(Product { name: self.product.clone(), version: self.version.clone(), update_level })
     }
 
     /// `wso2am-4.1.0`.

@@ -175,12 +175,16 @@ impl Report {
 
     /// How it ended, in words.
     fn verdict(&self) -> &'static str {
+        let has_passed = |step: &StepReport| step.name == Step::UpdateProduct && step.status == Status::Passed;
+        let is_migrated = self.steps.iter().any(has_passed);
         match (self.outcome, &self.image, &self.changes) {
             (Outcome::Failure, ..) => "failed",
+            (Outcome::Success, Some(_), _) if is_migrated => "migrated, image built",
+            (Outcome::Success, None, None) if is_migrated => "migrated",
             (Outcome::Unchanged, ..) => "unchanged",
             (Outcome::Success, Some(_), _) => "image built",
             (Outcome::Success, None, Some(_)) => "changed, nothing made",
-            (Outcome::Success, None, None) => "done",
+            (Outcome::Success, None, None) => "nothing to do",
         }
     }
 

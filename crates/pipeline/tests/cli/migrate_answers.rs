@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::installed::{Installed, SETTINGS};
 
@@ -103,13 +103,84 @@ fn a_product_that_has_moved_is_told_of_also_where_its_image_fails() {
     assert_eq!(run.stdout, "image x:1\n");
 }
 
+/// The report, as its schema says, with the first line of its summary.
+fn report_of(installed: &Installed) -> (Value, String) {
+    let schema = serde_json::from_str(&crate::docs::document("docs/schemas/report.schema.json")).expect("JSON");
+    let schema = jsonschema::validator_for(&schema).expect("a schema");
+    let report = installed.scenario.report();
+    let errors: Vec<String> = schema.iter_errors(&report).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:?}\n{report}");
+    let summary = installed.scenario.text("report/summary.md");
+    (report, summary.lines().next().expect("a title").to_owned())
+}
+
+/// Name and status of each step.
+fn steps(report: &Value) -> Vec<String> {
+    let text = |step: &Value| format!("{} {}", step["name"], step["status"]).replace('"', "");
+    report["steps"].as_array().expect("a list").iter().map(text).collect()
+}
+
 #[test]
 fn a_report_is_written_also_without_an_image() {
     let installed = Installed::new().with_hotfixes(1);
     installed.run(&format!("{MIGRATE} --report report")).succeeds();
-    let report = fs::read_to_string(installed.scenario.path("report/report.json")).expect("written");
-    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
-    assert_eq!(report["outcome"], "success");
-    let passed = |step: &serde_json::Value| step["name"] == "revert-hotfixes" && step["status"] == "passed";
-    assert!(report["steps"].as_array().expect("a list").iter().any(passed), "{report}");
+    let (report, title) = report_of(&installed);
+    assert_eq!((&report["outcome"], title.as_str()), (&json!("success"), "# wso2am 4.1.0.20: migrated"));
+    let product = json!({ "name": "wso2am", "version": "4.1.0", "update_level": 20 });
+    assert_eq!([&report["product"], &report["pack"], &report["image"]], [&product, &Value::Null, &Value::Null]);
+    let own =
+        ["validate-os", "validate-inputs", "back-up", "initialize-update-tool", "revert-hotfixes", "update-product"];
+    assert_eq!(
+        steps(&report),
+        own.map(|step| match step {
+            // Nothing of it is a step of its own where all is well.
+            "validate-inputs" => format!("{step} skipped"),
+            _ => format!("{step} passed"),
+        })
+    );
+    let page = installed.scenario.text("report/report.html") + &installed.scenario.text("report/junit.xml");
+    assert!(page.contains("wso2am 4.1.0.20") && !page.contains("extract-pack"), "{page}");
+    // Where it is there already.
+    installed.run(&format!("{MIGRATE} --report report")).succeeds();
+    let (report, title) = report_of(&installed);
+    assert_eq!((&report["product"], title.as_str()), (&product, "# wso2am 4.1.0.20: nothing to do"));
+}
+
+#[test]
+fn a_report_says_where_a_product_is_that_did_not_get_there() {
+    let installed = Installed::new().with_hotfixes(1);
+    for image in ["", " --base-image scratch --output oci:image --tag x:1"] {
+        let run = installed.run(&format!("migrate HOME --to-level 16 --report report{image}")).fails_with(6);
+        run.says("error: update-product: ");
+        let (report, title) = report_of(&installed);
+        assert_eq!((&report["product"]["update_level"], &report["pack"]), (&json!(10), &Value::Null));
+        assert_eq!(title, "# wso2am 4.1.0.10: failed");
+        assert!(steps(&report).contains(&"update-product failed".to_owned()), "{report}");
+    }
+    installed
+        .run("migrate HOME --to-level 20 --report report --base-image oci:nowhere --output oci:image --tag x:1")
+        .fails_with(8);
+    assert_eq!(report_of(&installed).0["product"]["update_level"], 10);
+    assert_eq!(report_of(&installed).0["pack"], Value::Null);
+}
+
+#[test]
+fn a_report_of_a_migration_with_an_image_has_the_steps_of_both() {
+    let installed = Installed::new().with_hotfixes(1);
+    let options = "--base-image scratch --output oci:image --tag x:1 --report report";
+    installed.run(&format!("{MIGRATE} {options}")).succeeds();
+    let (report, title) = report_of(&installed);
+    assert_eq!(
+        (title.as_str(), &report["image"]["tags"]),
+        ("# wso2am 4.1.0.20: migrated, image built", &json!(["x:1"]))
+    );
+    assert_eq!(
+        (&report["product"]["update_level"], &report["pack"]["file"]),
+        (&json!(20), &json!("wso2am-4.1.0.20.zip"))
+    );
+    let found = steps(&report);
+    let of_image = ["validate-sequence passed", "build-image passed", "push-image skipped"];
+    assert_eq!((found[5].as_str(), &found[6..]), ("update-product passed", &of_image.map(str::to_owned)[..]));
+    installed.run(&format!("{MIGRATE} {options} --no-cache")).succeeds();
+    assert_eq!(report_of(&installed).1, "# wso2am 4.1.0.20: image built");
 }
