@@ -40,9 +40,16 @@ impl World {
     }
 }
 
+impl World {
+    /// The container of the test.
+    fn container(&self) -> String {
+        self.repository.replace('/', "-")
+    }
+}
+
 impl Drop for World {
     fn drop(&mut self) {
-        try_docker(&["rm", "--force", &container()]);
+        try_docker(&["rm", "--force", &self.container()]);
         let derived = format!("{}:derived", self.repository);
         [&self.other, &derived].iter().for_each(|name| drop(try_docker(&["rmi", "--force", name])));
     }
@@ -53,10 +60,6 @@ fn apply(scenario: &Scenario, through: u32, more: &[&str]) {
     let through = ["--through".to_owned(), through.to_string()];
     let more = through.into_iter().chain(more.iter().map(|word| (*word).to_owned()));
     scenario.run(&[scenario.apply_arguments(), more.collect()].concat()).succeeds();
-}
-
-fn container() -> String {
-    format!("hotfix-test-images-{}", std::process::id())
 }
 
 #[test]
@@ -78,22 +81,22 @@ fn old_ones_go_and_what_is_needed_stays() {
     assert_eq!(world.scenario.run(&other_spelling).succeeds().stdout, shown);
     let would = world.prune("--keep 2 --dry-run");
     assert_eq!(would, format!("would remove {}\n1 in all; 2 kept as the newest\n", world.name(1)));
-    docker(&["create", "--name", &container(), &world.name(1)]);
-    docker(&["commit", &container(), &format!("{}:derived", world.repository)]);
+    docker(&["create", "--name", &world.container(), &world.name(1)]);
+    docker(&["commit", &world.container(), &format!("{}:derived", world.repository)]);
     docker(&["tag", &world.name(2), &world.other]);
     // Those of other repositories are not among the newest of this one, whichever of its names comes first.
     let more = format!("--keep 1 --dry-run --in {}", world.repository);
     assert!(world.prune(&more).ends_with("; 1 kept as the newest\n"), "{}", world.prune(&more));
     let pruned = world.prune("--keep 0");
     assert!(pruned.contains(&format!("removed {}\n", world.name(3))), "{pruned}");
-    assert!(pruned.contains(&format!("kept {}: used by {}\n", world.name(1), container())), "{pruned}");
+    assert!(pruned.contains(&format!("kept {}: used by {}\n", world.name(1), world.container())), "{pruned}");
     let called = format!("kept {0}, {1}: it is called {0} and {1}\n", world.other, world.name(2));
     assert!(pruned.contains(&called), "{pruned}");
     assert!(pruned.contains(":derived: somebody has built it on an image of hotfix's\n"), "{pruned}");
     assert!(pruned.ends_with("1 in all; 0 kept as the newest\n"), "{pruned}");
     assert_eq!([1, 2, 3].map(|hotfixes| world.has(&world.name(hotfixes))), [true, true, false]);
 
-    docker(&["rm", &container()]);
+    docker(&["rm", &world.container()]);
     assert!(world.prune("--keep 0").contains(&format!("kept {}: ", world.name(1))), "something is built on it");
     docker(&["rmi", &format!("{}:derived", world.repository), &world.other]);
     let pruned = world.prune("--keep 0");
