@@ -75,7 +75,7 @@ private Map withoutEmpty(Map given) {
 /** The texts of an option, without those that are null or empty. */
 private List<String> textsOf(Object value) {
     List<String> texts = []
-    for (one in (value instanceof List ? value : [value])) {
+    for (one in (value instanceof Collection || value instanceof Object[] ? value : [value])) {
         if (one != null && one.toString()) {
             texts << one.toString()
         }

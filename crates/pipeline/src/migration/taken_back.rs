@@ -103,6 +103,11 @@ impl fmt::Display for Advice<'_> {
             let only: String = self.of(Remedy::PutBack).map(|path| format!(" --only {}", quoted(path))).collect();
             if !only.is_empty() {
                 let command = format!("hotfix restore {} {}{only} --force", quoted(&backup), quoted(&home));
+                // Whose change it was is not known: the vendor's hotfixes change configuration too.
+                writeln!(
+                    f,
+                    "careful: what the hotfixes themselves had changed in these files comes back with what you had changed"
+                )?;
                 writeln!(f, "see what differs: {command} --dry-run\nput it back:      {command}")?;
             }
             for path in self.of(Remedy::Merge) {

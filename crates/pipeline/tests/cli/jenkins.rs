@@ -53,6 +53,7 @@ fn what_is_null_or_empty_is_not_given() {
         ("repository: null, tag: [null, ''], dockerfile: null", "wso2am:4.1.0.10-hf3"),
         ("tag: [null, \"${''}\", 'team/am:x', ''], label: [null, 'a=1'], buildArg: []", "team/am:x"),
         ("tag: 'team/am:x', report: '', through: null, config: ''", "team/am:x"),
+        ("tag: 'team/am:x,'.split(',')", "team/am:x"),
         ("tag: 'team/am:x', report: null, workspace: ['']", "team/am:x"),
     ];
     for (options, name) in cases {

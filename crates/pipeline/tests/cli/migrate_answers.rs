@@ -45,6 +45,7 @@ fn each_file_has_its_remedy_and_each_command_works() {
     let of_level = installed.text(SETTINGS);
     let shown = run_line(&installed, &answer, "see what differs:");
     assert!(shown.ends_with("1 to be restored, 0 kept, 0 as they are in the backup\n"), "{shown}");
+    assert!(answer.contains("careful: what the hotfixes themselves had changed in these files comes back"), "{answer}");
     run_line(&installed, &answer, "put it back:");
     assert_eq!(installed.text(LOG_SETTINGS), "level = debug\n");
     assert_eq!(installed.text(SETTINGS), of_level);
