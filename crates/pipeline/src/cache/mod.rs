@@ -17,6 +17,7 @@ mod layers;
 mod lock;
 mod looks;
 mod prune;
+mod trust;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -34,6 +35,7 @@ pub use entry::Entry;
 pub(crate) use layers::LayerKey;
 pub(crate) use looks::{answer, find, look};
 pub use prune::{Listed, Pruned};
+pub(crate) use trust::warn_of_others;
 
 use crate::inputs::{free_disk, hint_for};
 use crate::request::CacheRequest;
@@ -45,6 +47,8 @@ const TAG: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55\n# Unpacked pro
 const TAG_FILE: &str = "CACHEDIR.TAG";
 /// A record begins with this name until it is whole.
 const UNFINISHED: &str = ".hotfix-record-";
+/// Its folders.
+const PARTS: [&str; 5] = ["packs", "locks", "checksums", "layers", "looks"];
 /// Of `entry.json` and the like; others are made anew.
 const FORMAT: u32 = 1;
 /// Blocks that are not full, folders, and what others write meanwhile.
@@ -80,9 +84,11 @@ impl Cache {
         };
         make_folder(folder).map_err(failed)?;
         mark(folder).map_err(failed)?;
-        for part in ["packs", "locks", "checksums", "layers", "looks"] {
-            make_folder(&folder.join(part)).map_err(failed)?;
+        let parts = PARTS.map(|part| folder.join(part));
+        for part in &parts {
+            make_folder(part).map_err(failed)?;
         }
+        warn_of_others([folder].into_iter().chain(parts.iter().map(PathBuf::as_path)));
         // Paths of it are given to programs that run elsewhere.
         let folder = folder.canonicalize().map_err(failed)?;
         tempfile::tempfile_in(folder.join("packs")).map_err(failed)?;

@@ -12,6 +12,7 @@ use hotfix_environments::ledger::{Actor, Outcome};
 use hotfix_environments::memory::Memory;
 
 use super::cache_args::CacheDir;
+use crate::cache::warn_of_others;
 
 /// Fewer digits could mean any.
 const SHORTEST_DIGEST: usize = 7;
@@ -204,7 +205,9 @@ impl EnvPlace {
     /// What was read from registries before.
     pub fn memory(&self) -> Memory {
         let folder = self.cache.folder().filter(|_| !self.no_cache);
-        Memory::new(folder.map(|folder| folder.join("registry")))
+        let registry = folder.as_ref().map(|folder| folder.join("registry"));
+        warn_of_others([&folder, &registry].into_iter().flatten().map(PathBuf::as_path));
+        Memory::new(registry)
     }
 }
 

@@ -120,6 +120,13 @@ impl ImageOptions {
     }
 }
 
+impl WorkOptions {
+    /// Whether nothing is kept although nobody said so: no folder is known.
+    pub(super) fn lacks_cache(&self) -> bool {
+        !self.no_cache && self.cache.request().is_none()
+    }
+}
+
 /// A request for an image of `pack` with all hotfixes in `hotfix_dir`.
 pub(super) fn request(pack: &Path, hotfix_dir: &Path, image: &ImageOptions, work: &WorkOptions) -> Request {
     Request {

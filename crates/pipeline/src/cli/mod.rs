@@ -214,6 +214,9 @@ async fn run(cli: &Cli, apply: &Apply) -> u8 {
             "--tool-credentials flags puts the password on the update tool's command line, where every user of this machine can read it"
         );
     }
+    if apply.run.work.lacks_cache() {
+        info!("nothing is kept for later runs: neither XDG_CACHE_HOME nor HOME says where");
+    }
     let mut recorder = recorder(interrupt, request.step_timeout);
     let folders = recorder.check(Step::ValidateInputs, || check_folders(&request));
     let report_folder = if folders.is_ok() { request.report.as_deref() } else { None };

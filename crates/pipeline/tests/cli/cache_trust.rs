@@ -1,6 +1,7 @@
 //! What others do to a pack, a cache or a layout, before we use it or while we do, never becomes a wrong image with success.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::support::Scenario;
@@ -179,4 +180,50 @@ fn a_cache_that_nobody_asked_for_is_done_without_where_it_fails() {
     assert_eq!(Layout::open(&scenario.path("again"), "4.1.0.10-hf1").layer_digests(), own);
     let named = scenario.run(&[&arguments[..], &["--cache-dir", CACHE]].concat());
     named.fails(4, "extract-pack").says("cannot be used").says("--no-cache");
+}
+
+#[test]
+fn a_folder_that_others_can_write_to_is_warned_of_and_stays_as_it_is() {
+    let warning = "whoever can write there decides what is in images";
+    let run = |scenario: &Scenario, dir: &str| {
+        scenario.run(&[&INPUTS, &["--output", "oci:image", "--cache-dir", dir][..]].concat()).succeeds().stderr.clone()
+    };
+    let scenario = scenario();
+    for (mode, is_shared) in [(0o700, false), (0o755, false), (0o775, true), (0o757, true), (0o1777, true)] {
+        let name = format!("cache-{mode:o}");
+        let folder = scenario.path(&name);
+        fs::create_dir(&folder).expect("ours");
+        fs::set_permissions(&folder, fs::Permissions::from_mode(mode)).expect("ours");
+        for _ in 0..2 {
+            let said = run(&scenario, &name);
+            assert_eq!(said.matches(warning).count(), usize::from(is_shared), "{mode:o}: {said}");
+            let words = format!("mode {mode:04o}");
+            assert!(!is_shared || said.contains(&words) && said.contains("chmod go-w"), "{mode:o}: {said}");
+        }
+        let after = fs::metadata(&folder).expect("there").permissions().mode() & 0o7777;
+        assert_eq!(after, mode, "an existing folder keeps its mode");
+    }
+    // So is one of the folders in it.
+    fs::set_permissions(scenario.path("cache-755/layers"), fs::Permissions::from_mode(0o777)).expect("ours");
+    let said = run(&scenario, "cache-755");
+    assert!(said.contains(warning) && said.contains("cache-755/layers"), "{said}");
+    if rustix::process::geteuid().is_root() {
+        std::os::unix::fs::chown(scenario.path("cache-700"), Some(4321), None).expect("root may");
+        let said = run(&scenario, "cache-700");
+        assert!(said.contains("belongs to another user (owner 4321, mode 0700)"), "{said}");
+        assert!(said.contains(warning), "{said}");
+    }
+}
+
+#[test]
+fn without_a_place_for_a_cache_it_is_said_once() {
+    let scenario = scenario().env("HOME", "").env("XDG_CACHE_HOME", "");
+    let words = "nothing is kept for later runs: neither XDG_CACHE_HOME nor HOME says where";
+    let run = |options: &[&str]| {
+        scenario.run(&[&INPUTS, &["--output", "oci:image"][..], options].concat()).succeeds().stderr.clone()
+    };
+    assert_eq!(run(&[]).matches(words).count(), 1);
+    for options in [&["--no-cache"][..], &["--cache-dir", "mine"], &["-q"]] {
+        assert!(!run(options).contains(words), "{options:?}");
+    }
 }
