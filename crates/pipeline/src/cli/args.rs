@@ -164,10 +164,10 @@ pub struct Apply {
     #[command(flatten)]
     pub run: Run,
     /// User name of a WSO2 account, as the old script took it
-    #[arg(index = 3)]
+    #[arg(index = 3, help_heading = None::<&str>)]
     pub username: Option<String>,
     /// Its password, as the old script took it; other users of the machine can read it here
-    #[arg(index = 4)]
+    #[arg(index = 4, help_heading = None::<&str>)]
     pub password: Option<SecretString>,
     /// Show what would be done, and do nothing: the same as `hotfix plan`
     #[arg(long)]

@@ -197,3 +197,12 @@ fn an_empty_tmpdir_says_nothing() {
     let made = std::fs::read_dir(scenario.path("")).expect("there").filter_map(Result::ok);
     assert!(!made.map(|entry| entry.file_name()).any(|name| name.to_string_lossy().starts_with("hotfix-")));
 }
+
+#[test]
+fn arguments_are_shown_together_in_their_order() {
+    let run = Scenario::empty().run(&["apply", "--help"]).stdout.clone();
+    let (_, arguments) = run.split_once("\nArguments:\n").expect("there");
+    let arguments = arguments.lines().take_while(|line| line.is_empty() || line.starts_with(' '));
+    let arguments = arguments.map(str::trim).filter(|line| line.starts_with(['<', '[']));
+    assert_eq!(arguments.collect::<Vec<_>>(), ["<PACK>", "<HOTFIX_DIR>", "[USERNAME]", "[PASSWORD]"], "{run}");
+}
