@@ -175,8 +175,12 @@ impl Engine {
         match self.pull(reference, platform).await {
             Ok(image) => is_for(&image, reference, platform).map(|()| image),
             Err(why) => {
-                if let Error::OtherPlatform { source, .. } = &mut other {
-                    *source = Some(Box::new(why));
+                if let Error::OtherPlatform { source, wanted, .. } = &mut other {
+                    *source = Some(Box::new(match why {
+                        // It has one of that name: the one for another platform.
+                        Error::NoSuchImage { source, .. } => Error::engine(format!("pull it for {wanted}"))(source),
+                        why => why,
+                    }));
                 }
                 Err(other)
             }

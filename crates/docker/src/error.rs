@@ -235,7 +235,21 @@ pub enum Error {
 /// Any error, boxed.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// What a registry has is for other platforms: the source of an [`Error::Registry`].
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(crate) struct NotForPlatform(pub String);
+
 impl Error {
+    /// Whether the image is there, but not for the platform that was asked for.
+    pub fn is_of_platform(&self) -> bool {
+        match self {
+            Self::OtherPlatform { .. } => true,
+            Self::Registry { source, .. } => source.is::<NotForPlatform>(),
+            _ => false,
+        }
+    }
+
     /// For `map_err` on a file operation.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<> {
         let path = path.to_owned();

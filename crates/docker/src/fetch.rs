@@ -18,7 +18,7 @@ use crate::reference::ImageRef;
 use crate::repository::{DOCKER_INDEX_TYPE, RawManifest, Repository};
 use crate::retry::tried;
 use crate::said::{listed, shown};
-use crate::transport::{Access, damaged, unexpected};
+use crate::transport::{Access, damaged, other_platform, unexpected};
 use crate::{Error, Result};
 
 /// Blobs that are on their way at one time.
@@ -70,7 +70,7 @@ async fn fetch_all(
     let image = oci_layout::open(into, None, None)?;
     if let Some(wanted) = platform.filter(|wanted| !image.platform.is(wanted)) {
         let reason = format!("it is for {} only, and {wanted} is wanted", image.platform);
-        return Err(unexpected(reference, &format!("give {reference}"), reason));
+        return Err(other_platform(reference, reason));
     }
     Ok(named(image, reference, resolved.digest))
 }
@@ -155,7 +155,10 @@ pub(crate) async fn resolve(repository: &Repository, platform: Option<&Platform>
         Some(index) => {
             let wanted = platform.cloned().unwrap_or_else(Platform::linux_here);
             let chosen = choose(index, &wanted);
-            let chosen = chosen.map_err(|reason| unexpected(reference, &format!("give {reference}"), reason))?;
+            let chosen = chosen.map_err(|why| match why {
+                Unfit::Platform(reason) => other_platform(reference, reason),
+                Unfit::Damaged(reason) => unexpected(reference, &format!("give {reference}"), reason),
+            })?;
             read_manifest(repository, &chosen).await?
         }
         None => first,
@@ -181,22 +184,32 @@ pub fn index_in(manifest: &[u8]) -> Option<Index> {
     [INDEX_TYPE, DOCKER_INDEX_TYPE].contains(&index.media_type.as_str()).then_some(index)
 }
 
+/// Why an index has no image for a platform.
+#[derive(Debug)]
+pub enum Unfit {
+    /// It is for others.
+    Platform(String),
+    /// What it names is no digest.
+    Damaged(String),
+}
+
 /// The digest of the image for `wanted`.
 ///
 /// # Errors
 /// Why there is none.
-pub fn choose(index: Index, wanted: &Platform) -> Result<String, String> {
+pub fn choose(index: Index, wanted: &Platform) -> Result<String, Unfit> {
     let there = index.manifests.iter().filter_map(Descriptor::platform);
     // Signatures and the like stand there too, for no platform.
     let there: Vec<Platform> = there.filter(|platform| platform.os != "unknown").collect();
     let found = index.manifests.into_iter().find(|manifest| manifest.is_for(wanted));
     let digest = found.map(|manifest| manifest.digest);
-    let digest = digest.ok_or_else(|| format!("it is not for {wanted}, only for {}", listed(there.iter())))?;
+    let others = || Unfit::Platform(format!("it is not for {wanted}, only for {}", listed(there.iter())));
+    let digest = digest.ok_or_else(others)?;
     // By any other name there could be another image at any time.
     if is_digest(&digest) {
         Ok(digest)
     } else {
-        Err(format!("its index names '{}', which is no SHA-256 digest", shown(&digest)))
+        Err(Unfit::Damaged(format!("its index names '{}', which is no SHA-256 digest", shown(&digest))))
     }
 }
 

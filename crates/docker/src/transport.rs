@@ -9,6 +9,7 @@ use reqwest::{Client, Response, StatusCode};
 use serde_json::Value;
 use tracing::debug;
 
+use crate::error::NotForPlatform;
 use crate::reference::ImageRef;
 use crate::retry::retry_after;
 use crate::said::{shown, shown_to};
@@ -175,6 +176,15 @@ pub(crate) fn unexpected(reference: &ImageRef, action: &str, reason: impl Into<S
         registry: reference.registry().to_owned(),
         action: action.to_owned(),
         source: reason.into().into(),
+    }
+}
+
+/// The registry has the image, but not for the platform that is wanted.
+pub(crate) fn other_platform(reference: &ImageRef, reason: String) -> Error {
+    Error::Registry {
+        registry: reference.registry().to_owned(),
+        action: format!("give {reference}"),
+        source: Box::new(NotForPlatform(reason)),
     }
 }
 

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use crate::cache::{Cache, file_sha256};
-use crate::engine_problem::{base_problem, damaged_content, engine_problem};
+use crate::engine_problem::{base_problem, damaged_content, engine_problem, needed_engine_problem};
 use crate::plan::{BasePlan, Plan};
 use crate::registry_hint::hint;
 use crate::request::Output;
@@ -46,7 +46,9 @@ impl Destination {
     pub async fn connect(plan: &Plan) -> Result<Self, Problem> {
         match &plan.output {
             Output::Docker => {
-                let engine = Engine::connect().await.map_err(engine_problem)?;
+                let is_needed = plan.request.vendor_image || plan.request.dockerfile.is_some();
+                let problem = if is_needed { needed_engine_problem } else { engine_problem };
+                let engine = Engine::connect().await.map_err(problem)?;
                 stranded::remove(&engine).await;
                 Ok(Self::Engine(engine))
             }

@@ -3,6 +3,7 @@
 use hotfix_docker::Error;
 
 use crate::plan::BasePlan;
+use crate::registry_hint::OTHER_PLATFORM;
 use crate::step::{Kind, Problem};
 
 const UNREACHABLE: &str = "the Docker engine cannot be reached";
@@ -43,8 +44,8 @@ pub(crate) fn engine_problem(error: Error) -> Problem {
     Problem::new(message, hint).because(error)
 }
 
-/// The same for what makes no image, and so can do nothing without an engine.
-pub(crate) fn engine_problem_without_image(error: Error) -> Problem {
+/// As [`engine_problem`], where no other output would do without an engine.
+pub(crate) fn needed_engine_problem(error: Error) -> Problem {
     let is_unreachable = matches!(error, Error::EngineUnreachable { .. });
     let problem = engine_problem(error);
     if is_unreachable { problem.with_hint("start it, or set DOCKER_HOST to where it is") } else { problem }
@@ -68,7 +69,7 @@ pub(crate) fn damaged_content(error: Error) -> Result<Problem, Error> {
 /// Why `base`, which the user knows as `called`, cannot be had; `hint` is for what has nothing to do with its platform.
 pub(crate) fn base_problem(called: &str, base: &BasePlan, what: &str, hint: &str, error: Error) -> Problem {
     let hint = match &error {
-        Error::OtherPlatform { .. } => "name an image for that platform, or another --platform",
+        error if error.is_of_platform() => OTHER_PLATFORM,
         _ => hint,
     };
     Problem::new(format!("the {called} {base} {what}"), hint).because(error)

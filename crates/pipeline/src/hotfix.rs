@@ -39,20 +39,32 @@ pub struct HotfixSequence(Vec<Hotfix>);
 
 impl HotfixSequence {
     /// The hotfixes for `product` in `folder`, the first `through` of them where that is given. What is no zip is
-    /// passed over, with a warning.
+    /// passed over, with a warning, and so is what is wrong above `through`.
     ///
     /// # Errors
     /// Where a zip is no hotfix or is for another product, version or level; where a number is missing or there twice;
     /// where there is none at all or fewer than `through`.
     pub fn read(folder: &Path, product: &Product, through: Option<u32>) -> Result<Self, Problem> {
-        let mut hotfixes = Vec::new();
+        let (mut hotfixes, mut wrong_above) = (Vec::new(), Vec::new());
         for path in zips_in(folder)? {
-            hotfixes.push(Hotfix::read(&path, product)?);
+            match Hotfix::read(&path, product) {
+                Ok(hotfix) => hotfixes.push(hotfix),
+                Err(problem) if is_above(&path, through) => wrong_above.push(problem),
+                Err(problem) => return Err(problem),
+            }
         }
         hotfixes.sort_by(|a, b| (a.number, &a.file).cmp(&(b.number, &b.file)));
-        check_numbers(folder, &hotfixes)?;
         let there = hotfixes.len();
         let wanted = through.map_or(there, |through| through as usize);
+        let needed = hotfixes.iter().filter(|hotfix| through.is_none_or(|through| hotfix.number <= through)).count();
+        // Where one is missing, the next one above shows the gap.
+        check_numbers(folder, &hotfixes[..there.min(needed.max(wanted))])?;
+        if let (Some(through), []) = (through, &wrong_above[..]) {
+            wrong_above.extend(check_numbers(folder, &hotfixes).err().filter(|_| through as usize <= there));
+        }
+        for problem in wrong_above {
+            warn!("not needed for --through {wanted}: {}", problem.chain().join(": "));
+        }
         if wanted > there {
             return Err(Problem::new(
                 format!("--through {wanted} asks for more hotfixes than there are: {} holds {there}", folder.display()),
@@ -73,6 +85,12 @@ impl HotfixSequence {
     pub fn as_slice(&self) -> &[Hotfix] {
         &self.0
     }
+}
+
+/// Whether the name says a number above `through`, where that is given.
+fn is_above(path: &Path, through: Option<u32>) -> bool {
+    let digits = path.file_name().and_then(|name| name.to_str()).and_then(split_digits).map(|(_, digits)| digits);
+    through.zip(digits).is_some_and(|(through, digits)| digits.parse().map_or(true, |number: u32| number > through))
 }
 
 /// The zips in `folder`, by name.
@@ -134,6 +152,12 @@ impl Hotfix {
             ));
         }
         let Some((stem, number)) = split_number(name) else {
+            if split_digits(name).is_some() {
+                return Err(Problem::new(
+                    format!("{shown} is no hotfix: the number in its name is too large"),
+                    "take it out of the folder, or give it the name that the vendor gave it",
+                ));
+            }
             if PackName::of(path).is_some() {
                 return Err(Problem::new(
                     format!("{shown} is no hotfix but a product pack"),
@@ -158,13 +182,22 @@ impl Hotfix {
 
 /// Splits `<stem>-hf-<n>.zip` or `<stem>-hf<n>.zip`, in any case, leading zeros or not.
 pub fn split_number(name: &str) -> Option<(&str, u32)> {
+    let (stem, digits) = split_digits(name)?;
+    Some((stem, digits.parse().ok()?))
+}
+
+/// As [`split_number`], however large the number is.
+fn split_digits(name: &str) -> Option<(&str, &str)> {
     let (stem, ending) = name.rsplit_once('.')?;
     if !ending.eq_ignore_ascii_case("zip") {
         return None;
     }
     let digits = stem.len() - stem.bytes().rev().take_while(u8::is_ascii_digit).count();
-    let number = stem[digits..].parse().ok()?;
-    let before = stem[..digits].strip_suffix('-').unwrap_or(&stem[..digits]);
+    let (before, number) = stem.split_at(digits);
+    if number.is_empty() {
+        return None;
+    }
+    let before = before.strip_suffix('-').unwrap_or(before);
     let marker = before.len().checked_sub(3)?;
     let is_marker = before.get(marker..)?.eq_ignore_ascii_case("-hf");
     is_marker.then(|| (&before[..marker], number))
@@ -238,7 +271,12 @@ fn check_numbers(folder: &Path, sorted: &[Hotfix]) -> Result<(), Problem> {
             ),
             None => Problem::new(
                 format!("the sequence in {folder} begins with {}, not with hotfix 1", hotfix.file),
-                "put the earlier hotfixes there; they are applied in sequence, from 1, to a clean pack",
+                match hotfix.number {
+                    0 => {
+                        "hotfixes are numbered from 1: take it out of the folder, or give it the name that the vendor gave it"
+                    }
+                    _ => "put the earlier hotfixes there; they are applied in sequence, from 1, to a clean pack",
+                },
             ),
         });
     }

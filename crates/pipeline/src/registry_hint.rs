@@ -5,6 +5,9 @@ use hotfix_docker::auth::config_folder;
 
 use crate::inputs::hint_for;
 
+/// Where there is an image, but for another platform.
+pub(crate) const OTHER_PLATFORM: &str = "name an image for that platform, or another --platform";
+
 /// What to do next after `error`, where the registry is `registry`.
 pub(crate) fn hint(registry: &str, error: &Error) -> String {
     match error {
@@ -29,6 +32,7 @@ pub(crate) fn hint(registry: &str, error: &Error) -> String {
         Error::Io { path, source, .. } => {
             hint_for(source, path, "set TMPDIR, or --workspace, to a folder on a larger disk")
         }
+        error if error.is_of_platform() => OTHER_PLATFORM.to_owned(),
         _ => "see what the registry said, and try again".to_owned(),
     }
 }

@@ -7,7 +7,7 @@ use hotfix_docker::base::{BaseImage, Wanted};
 use hotfix_docker::engine::Engine;
 use hotfix_docker::oci_layout;
 
-use crate::engine_problem::engine_problem;
+use crate::engine_problem::{base_problem, needed_engine_problem};
 use crate::host::Host;
 use crate::inputs::{image_name, image_plan};
 use crate::pack::{Product, ProductPack};
@@ -42,9 +42,8 @@ impl Source {
         let plan = recorder.check(Step::ValidateInputs, || image_of_engine_or_layout(name, request))?;
         let engine = match &plan {
             BasePlan::Engine(_) => {
-                let connected =
-                    recorder.look_ahead(Step::BuildImage, async |_| Engine::connect().await.map_err(engine_problem));
-                Some(connected.await?)
+                let connect = async |_| Engine::connect().await.map_err(needed_engine_problem);
+                Some(recorder.look_ahead(Step::BuildImage, connect).await?)
             }
             _ => None,
         };
@@ -162,11 +161,9 @@ async fn open(plan: &BasePlan, wanted: Wanted<'_>, engine: Option<&Engine>) -> R
         // Refused when the name was read.
         _ => Err(Error::Reference { text: plan.to_string(), reason: "it needs an engine".to_owned() }),
     };
-    opened.map_err(|error| {
-        Problem::new(
-            format!("the image {plan} is not to be had"),
-            "check its name, and the engine's way to the registry (docker pull)",
-        )
-        .because(error)
-    })
+    let hint = match plan {
+        BasePlan::Layout(..) => "give the folder of an OCI layout, and the tag of an image in it after a colon",
+        _ => "check its name, and the engine's way to the registry (docker pull)",
+    };
+    opened.map_err(|error| base_problem("image", plan, "is not to be had", hint, error))
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::args::Cli;
 use super::output;
-use crate::engine_problem::engine_problem_without_image;
+use crate::engine_problem::needed_engine_problem;
 use crate::pack::printable;
 use crate::step::Step;
 use crate::stock::{self, Pruning, Stocked};
@@ -55,7 +55,7 @@ pub(super) async fn run(cli: &Cli, command: &ImagesCommand) -> u8 {
         }
     };
     answered.await.unwrap_or_else(|error| {
-        let problem = engine_problem_without_image(error);
+        let problem = needed_engine_problem(error);
         output::error(&cli.talk, &problem.chain(), problem.hint());
         Step::BuildImage.exit_code()
     })

@@ -2,6 +2,7 @@
 //!
 //! Codes, commands, variables and the self-update are those of the vendor's documentation.
 
+mod failure;
 mod place;
 
 use std::collections::BTreeSet;
@@ -12,7 +13,6 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
 use secrecy::ExposeSecret;
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
@@ -21,7 +21,6 @@ use tracing::{debug, info};
 use crate::credentials::{Credentials, PASSWORD_VARIABLE, USERNAME_VARIABLE};
 use crate::home::{ProductHome, set_run_bit};
 use crate::hotfix::Hotfix;
-use crate::inputs::hint_of_full_disk;
 use crate::process::{self, Finished};
 use crate::redact::Redactor;
 use crate::request::ToolCredentials;
@@ -30,17 +29,13 @@ use crate::step::{Kind, Problem};
 use crate::stragglers;
 use crate::tree::BIN;
 
+use failure::{CHECK_ACCOUNT, failed};
 pub use place::ToolPlace;
 
 /// Downloads the tool into packs that ship none.
 pub const SETUP_SCRIPT: &str = "update_tool_setup.sh";
 /// How often a command is run again because the tool updated itself.
 const RUN_AGAIN: u32 = 3;
-/// How much of the tool's output an error shows.
-const SHOWN_LINES: usize = 15;
-/// Characters of each of them.
-const LONGEST_LINE: usize = 1000;
-
 /// A tool that takes longer to say its version has something else in mind.
 const VERSION_LIMIT: Duration = Duration::from_secs(10);
 
@@ -198,8 +193,15 @@ impl<'a> UpdateTool<'a> {
             arguments.push("--offline");
         }
         arguments.push(&zip);
-        self.run_until_settled(&arguments, &[], &format!("apply hotfix {} ({})", hotfix.number, hotfix.file), cancel)
-            .await
+        let action = format!("apply hotfix {} ({})", hotfix.number, hotfix.file);
+        let applied = self.run_until_settled(&arguments, &[], &action, cancel).await;
+        applied.map_err(|problem| match problem.hint() {
+            // It has logged in before.
+            CHECK_ACCOUNT => problem.with_hint(
+                "see what it said; if the network is not to blame, ask the vendor about this hotfix; -v shows all it said",
+            ),
+            _ => problem,
+        })
     }
 
     /// Has the tool build an image called `tag`, with `environment` for the `docker` that it runs.
@@ -360,39 +362,6 @@ impl<'a> UpdateTool<'a> {
     }
 
     fn failed(&self, what: &str, finished: &Finished) -> Problem {
-        let lines: Vec<&str> = finished.output.lines().filter(|line| !line.trim().is_empty()).collect();
-        let lines = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-        let shown: Vec<String> = lines.iter().map(|line| line.chars().take(LONGEST_LINE).collect()).collect();
-        let shown = shown.join("\n");
-        let (how, hint, kind) = match finished.code {
-            Some(CONFLICTS) => (
-                "it found conflicts (exit code 3)".to_owned(),
-                "the pack is not clean, or the hotfix is for another one: start from the vendor's clean pack of this level",
-                Kind::Conflict,
-            ),
-            Some(REVERTED) => (
-                "it reverted what it had done (exit code 4)".to_owned(),
-                "see what it said; ask the vendor about this hotfix",
-                Kind::Failed,
-            ),
-            Some(code) => (
-                format!("exit code {code}"),
-                "check user name, password and network first; with tools from before 2026 give --tool-credentials flags; -v shows all it said",
-                Kind::Failed,
-            ),
-            None if finished.signal == Some(Signal::KILL.as_raw()) => {
-                ("it was killed (signal 9)".to_owned(), "see whether the machine ran out of memory", Kind::Failed)
-            }
-            None => (
-                format!("it was ended by signal {}", finished.signal.unwrap_or_default()),
-                "somebody or something has ended it: run the same command again",
-                Kind::Failed,
-            ),
-        };
-        let places = [self.home.path(), &self.place.path()];
-        let full = places.into_iter().find_map(|place| hint_of_full_disk(place, &shown));
-        let hint = full.filter(|_| kind == Kind::Failed).unwrap_or_else(|| hint.to_owned());
-        let said = if shown.is_empty() { "it said nothing".to_owned() } else { format!("it said:\n{shown}") };
-        Problem::new(format!("{what}: {how}"), hint).of_kind(kind).because(anyhow::Error::msg(said))
+        failed(what, finished, [self.home.path(), &self.place.path()])
     }
 }

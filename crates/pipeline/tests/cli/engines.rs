@@ -47,6 +47,23 @@ fn path_with(folder: &Path) -> String {
 }
 
 #[test]
+fn another_output_is_named_only_where_it_would_do() {
+    let without = |arguments: &[&str]| Scenario::new().without_engine().args(arguments.iter().copied());
+    is_unreachable(without(&["--output", "docker"]).apply()).says("without an engine, --output oci:DIR");
+    is_unreachable(without(&["--output", "docker", "--vendor-image"]).apply())
+        .says("next: start it, or set DOCKER_HOST")
+        .does_not_say("oci:DIR");
+    let recipe = Scenario::new().without_engine().with_file("recipe/Dockerfile", "FROM scratch\n");
+    is_unreachable(recipe.args(["--output", "docker", "--dockerfile", "recipe/Dockerfile"]).apply())
+        .does_not_say("oci:DIR");
+    let scenario = Scenario::new().without_engine();
+    let run = scenario.run(&["apply", "image:wso2am:4.1.0.10", "hotfixes"]);
+    run.fails(8, "build-image").says("next: start it, or set DOCKER_HOST").does_not_say("oci:DIR");
+    let run = scenario.run(&["apply", "image:oci:nope", "hotfixes", "--output", "oci:image"]);
+    run.fails(4, "validate-inputs").says("the image oci:nope is not to be had").says("next: give the folder of an OCI");
+}
+
+#[test]
 fn an_address_that_is_none() {
     for (address, words) in [
         ("bluetooth://x", "'bluetooth://x' is no address of a Docker engine: its scheme is none of unix, tcp, ssh"),

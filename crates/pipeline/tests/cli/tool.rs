@@ -92,7 +92,10 @@ fn it_fails() {
     scenario
         .apply()
         .fails(6, "apply-hotfixes")
-        .says("could not apply hotfix 1 (wso2am-4.1.0.10-hf-1.zip): exit code 77");
+        .says("could not apply hotfix 1 (wso2am-4.1.0.10-hf-1.zip): exit code 77")
+        // It has logged in before.
+        .does_not_say("check user name")
+        .says("next: see what it said; if the network is not to blame, ask the vendor about this hotfix");
     let scenario = Scenario::new().with_tool(|tool| tool.on_apply_hotfix = Fault::Abort);
     scenario.apply().fails(6, "apply-hotfixes").says("it was ended by signal 6");
 }
