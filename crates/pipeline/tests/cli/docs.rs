@@ -73,7 +73,8 @@ pub fn options(text: &str) -> BTreeSet<String> {
 fn every_option_in_the_documents_exists() {
     let known = options(&all_help());
     // Of cargo, in the commands that try it out; of Dockerfiles; of docker and podman; of the update tool.
-    let of_others = ["--workspace", "--path", "--from", "--docker", "--time", "--continue"].map(str::to_owned);
+    let of_others =
+        ["--workspace", "--locked", "--path", "--from", "--docker", "--time", "--continue"].map(str::to_owned);
     // How to install has options of whoever installs.
     for name in pages().iter().filter(|name| *name != "docs/installing.md") {
         let unknown: Vec<_> =

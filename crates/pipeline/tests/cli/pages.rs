@@ -280,6 +280,7 @@ fn what_is_not_run_is_little_and_said() {
         ("docs/exit-codes.md", "it needs a CI system"),
         ("docs/exit-codes.md", "it needs a CI system"),
         ("docs/installing.md", "it installs on this machine"),
+        ("docs/installing.md", "it makes a folder on this machine"),
         ("docs/installing.md", "it needs a release"),
         ("docs/installing.md", "it needs a release"),
         ("docs/installing.md", "it needs a release"),
