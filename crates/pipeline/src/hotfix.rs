@@ -39,32 +39,20 @@ pub struct HotfixSequence(Vec<Hotfix>);
 
 impl HotfixSequence {
     /// The hotfixes for `product` in `folder`, the first `through` of them where that is given. What is no zip is
-    /// passed over, with a warning, and so is what is wrong above `through`.
+    /// passed over, with a warning.
     ///
     /// # Errors
     /// Where a zip is no hotfix or is for another product, version or level; where a number is missing or there twice;
     /// where there is none at all or fewer than `through`.
     pub fn read(folder: &Path, product: &Product, through: Option<u32>) -> Result<Self, Problem> {
-        let (mut hotfixes, mut wrong_above) = (Vec::new(), Vec::new());
+        let mut hotfixes = Vec::new();
         for path in zips_in(folder)? {
-            match Hotfix::read(&path, product) {
-                Ok(hotfix) => hotfixes.push(hotfix),
-                Err(problem) if is_above(&path, through) => wrong_above.push(problem),
-                Err(problem) => return Err(problem),
-            }
+            hotfixes.push(Hotfix::read(&path, product)?);
         }
         hotfixes.sort_by(|a, b| (a.number, &a.file).cmp(&(b.number, &b.file)));
+        check_numbers(folder, &hotfixes)?;
         let there = hotfixes.len();
         let wanted = through.map_or(there, |through| through as usize);
-        let needed = hotfixes.iter().filter(|hotfix| through.is_none_or(|through| hotfix.number <= through)).count();
-        // Where one is missing, the next one above shows the gap.
-        check_numbers(folder, &hotfixes[..there.min(needed.max(wanted))])?;
-        if let (Some(through), []) = (through, &wrong_above[..]) {
-            wrong_above.extend(check_numbers(folder, &hotfixes).err().filter(|_| through as usize <= there));
-        }
-        for problem in wrong_above {
-            warn!("not needed for --through {wanted}: {}", problem.chain().join(": "));
-        }
         if wanted > there {
             return Err(Problem::new(
                 format!("--through {wanted} asks for more hotfixes than there are: {} holds {there}", folder.display()),
@@ -85,12 +73,6 @@ impl HotfixSequence {
     pub fn as_slice(&self) -> &[Hotfix] {
         &self.0
     }
-}
-
-/// Whether the name says a number above `through`, where that is given.
-fn is_above(path: &Path, through: Option<u32>) -> bool {
-    let digits = path.file_name().and_then(|name| name.to_str()).and_then(split_digits).map(|(_, digits)| digits);
-    through.zip(digits).is_some_and(|(through, digits)| digits.parse().map_or(true, |number: u32| number > through))
 }
 
 /// The zips in `folder`, by name.

@@ -72,7 +72,6 @@ fn a_number_that_is_too_large() {
     let name = "wso2am-4.1.0.10-hf-99999999999999999999.zip";
     let scenario = numbered(&[1]).with_hotfix(2, |hotfix| hotfix.name(name));
     scenario.apply().fails(5, "validate-sequence").says("hotfix: the number in its name is too large");
-    scenario.args(["--through", "1"]).apply().succeeds().says("the number in its name is too large");
 }
 
 #[test]
@@ -94,31 +93,16 @@ fn through_more_than_there_are() {
         .says("--through 3 asks for more hotfixes than there are: hotfixes holds 2");
 }
 
+/// A folder in which something is wrong is not to be trusted with the rest.
 #[test]
-fn what_is_wrong_above_through_is_only_warned_of() {
-    let damaged = || numbered(&[1, 2]).with_file("hotfixes/wso2am-4.1.0.10-hf-3.zip", "text");
-    damaged().args(["--through", "3"]).apply().fails(5, "validate-sequence").says("hf-3.zip is no zip, or is damaged");
-    let run_of = |scenario: Scenario, says: &str| {
-        let scenario = scenario.args(["--through", "2"]);
-        scenario.apply().succeeds().says("not needed for --through 2: ").says(says);
-        assert_eq!(scenario.calls().iter().filter(|call| call.arguments[0] == "apply-hotfix").count(), 2);
-    };
-    run_of(damaged(), "hf-3.zip is no zip, or is damaged");
-    run_of(numbered(&[1, 2, 4]), "hotfix 3 is missing in hotfixes");
-    run_of(numbered(&[1, 2, 3]).with_hotfix(3, HotfixBuilder::spelling_without_dash), "hotfix 3 is in hotfixes twice");
-    let other = numbered(&[1, 2]);
-    HotfixBuilder::new("wso2am", "4.1.0", 12, 3).add("x", "y").write_to(other.hotfixes());
-    run_of(other, "its name says level 12");
-    numbered(&[2]).args(["--through", "0"]).apply().succeeds().says("not needed for --through 0: ");
-    // What is needed must be good all the same, and so must what has no number.
-    let gap = numbered(&[1, 3]).args(["--through", "2"]);
-    gap.apply().fails(5, "validate-sequence").says("hotfix 2 is missing in hotfixes");
-    let double = numbered(&[1, 2, 3]).with_hotfix(2, HotfixBuilder::spelling_without_dash).args(["--through", "2"]);
-    double.apply().fails(5, "validate-sequence").says("hotfix 2 is in hotfixes twice");
-    let lost = numbered(&[1]).with_file("hotfixes/wso2am-4.1.0.10-hf-2.zip", "text").args(["--through", "2"]);
-    lost.apply().fails(5, "validate-sequence").says("hf-2.zip is no zip, or is damaged");
-    let odd = numbered(&[1, 2]).with_hotfix(3, |hotfix| hotfix.name("wso2am-4.1.0.10-patch.zip"));
-    odd.args(["--through", "2"]).apply().fails(5, "validate-sequence").says("its name does not end in -hf-<n>.zip");
+fn what_is_wrong_above_through_is_wrong_too() {
+    for scenario in [
+        numbered(&[1, 2, 4]),
+        numbered(&[1, 2]).with_file("hotfixes/wso2am-4.1.0.10-hf-3.zip", "text"),
+        numbered(&[1, 2, 3]).with_hotfix(3, HotfixBuilder::spelling_without_dash),
+    ] {
+        scenario.args(["--through", "2"]).apply().fails(5, "validate-sequence");
+    }
 }
 
 #[test]
