@@ -111,6 +111,19 @@ fn a_weaker_rival_makes_room() {
 }
 
 #[test]
+fn a_stronger_way_displaces_what_does_not_go_with_it_and_says_so() {
+    let scenario = with_file("env = { A = 'b' }").args(["--dockerfile", "missing/Dockerfile", "-v"]);
+    let run = scenario.plan().fails(4, "validate-inputs");
+    run.says("'env' (hotfix.toml:1:1) does not count beside '--dockerfile' (command line)");
+    let scenario = with_file("dockerfile = 'Dockerfile'\nbuild-arg = { A = 'b' }").env("HOTFIX_BASE_IMAGE", "scratch");
+    let scenario = scenario.args(["-v", "--env", "C=d"]);
+    let run = scenario.plan();
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    run.says("'dockerfile' (hotfix.toml:1:1) does not count beside 'base-image' (HOTFIX_BASE_IMAGE)")
+        .says("'build-arg' (hotfix.toml:2:1) does not count: it needs 'dockerfile', which made room");
+}
+
+#[test]
 fn what_is_off_displaces_nobody() {
     let scenario = with_file("quiet = true").env("HOTFIX_VERBOSE", "0");
     assert_eq!(scenario.plan().stderr, "");

@@ -32,6 +32,43 @@ fn two_rivals_in_one_source_are_wrong_wherever_they_are() {
 }
 
 #[test]
+fn a_way_makes_no_room_for_an_option_that_does_not_go_with_it() {
+    let hint = "leave one of the two away, or give another way for this run, such as --base-image";
+    let dockerfile = || with_file("\n\ndockerfile = 'recipe/Dockerfile'");
+    refused(
+        dockerfile().args(["--env", "A=b"]).plan(),
+        "command line: '--env' cannot be used with 'dockerfile' (hotfix.toml:3:1)",
+        hint,
+    );
+    refused(
+        dockerfile().env("HOTFIX_ENV", "A=b").plan(),
+        "HOTFIX_ENV: 'env' cannot be used with 'dockerfile' (hotfix.toml:3:1)",
+        hint,
+    );
+    refused(
+        with_file("from-image = 'x'").env("HOTFIX_CHOWN", "1:1").plan(),
+        "HOTFIX_CHOWN: 'chown' cannot be used with 'from-image' (hotfix.toml:1:1)",
+        hint,
+    );
+    refused(
+        Scenario::new().env("HOTFIX_VENDOR_IMAGE", "true").args(["--platform", "linux/arm64"]).plan(),
+        "command line: '--platform' cannot be used with 'vendor-image' (HOTFIX_VENDOR_IMAGE)",
+        hint,
+    );
+    // A way of this run takes the place of both.
+    let scenario = dockerfile().args(["--env", "A=b", "--base-image", "scratch"]);
+    assert_eq!(scenario.plan().code, Some(0), "{}", scenario.plan().stderr);
+}
+
+#[test]
+fn what_is_wrong_among_settings_is_said_as_they_ask_for() {
+    let scenario = with_file("log-format = 'json'\nbase-image = 'scratch'\ndockerfile = 'x'");
+    let run = scenario.plan();
+    assert_eq!(run.code, Some(2));
+    assert!(run.stderr.lines().all(|line| line.starts_with('{')), "{}", run.stderr);
+}
+
+#[test]
 fn an_option_that_needs_another_one_says_so() {
     refused(
         with_file("\nbuild-arg = 'A=b'").plan(),

@@ -21,6 +21,7 @@ use crate::source::IMAGE_PREFIX;
 use crate::step::Problem;
 use environment::{Environment, variable};
 use options::Options;
+use settle::Settled;
 
 /// The file that is read where none is named.
 const DEFAULT_FILE: &str = "hotfix.toml";
@@ -29,6 +30,7 @@ const DEFAULT_FILE: &str = "hotfix.toml";
 const TALK: [&str; 5] = ["verbose", "quiet", "log-format", "color", "format"];
 
 /// A value of an option from elsewhere than the command line.
+#[derive(Clone)]
 struct Setting {
     /// The option's long name.
     name: String,
@@ -73,7 +75,7 @@ pub(super) struct Complete {
     pub(super) cli: Cli,
     /// Warnings.
     pub(super) warnings: Vec<String>,
-    /// Which option was set where.
+    /// Which option was set where, and which did not count.
     pub(super) origins: Vec<String>,
 }
 
@@ -111,7 +113,10 @@ pub(super) fn complete(
     if let Some(problem) = problems.into_iter().next() {
         return Err(wrong(problem, &settle::strongest(settings, &given, &options)));
     }
-    let settled = settle::settle(settings, &given, &options).map_err(|problem| wrong(problem, &[]))?;
+    // Also what is wrong among the settings is said, and reported, as the others ask for.
+    let strongest = settle::strongest(settings.clone(), &given, &options);
+    let Settled { held: settled, dropped } =
+        settle::settle(settings, &given, &options).map_err(|problem| wrong(problem, &strongest))?;
     let cli = Cli::try_parse_from(with(&typed, &settled)).map_err(|error| {
         // Only where the command line is right by itself can a setting have to do with it.
         let alone = Cli::try_parse_from(&typed).err();
@@ -122,7 +127,8 @@ pub(super) fn complete(
     let set_elsewhere = settled.iter().map(|setting| setting.name.clone()).collect();
     let cli = Cli { set_elsewhere, ..cli };
     let origins = settled.iter().filter(|setting| !environment::is_of_others(&setting.place));
-    let origins = origins.map(|setting| format!("--{} is set by {}", setting.name, setting.place)).collect();
+    let origins = origins.map(|setting| format!("--{} is set by {}", setting.name, setting.place));
+    let origins = origins.chain(dropped).collect();
     Ok(Complete { cli, warnings: environment.mistyped(&options), origins })
 }
 
