@@ -82,6 +82,22 @@ fn an_option_that_needs_another_one_says_so() {
 }
 
 #[test]
+fn a_build_argument_without_a_dockerfile_is_refused_whatever_else_is_given() {
+    let words = "error: command line: the following required arguments were not provided: --dockerfile <FILE>";
+    for way in [["--base-image", "scratch"].as_slice(), &["--from-image", "x"], &["--vendor-image"]] {
+        let scenario = Scenario::new().args(["--build-arg", "A=b"]).args(way.iter().copied());
+        let run = scenario.plan();
+        assert_eq!(run.code, Some(2), "{way:?}: {}", run.stderr);
+        run.says(words).prints("").leaves_nothing();
+    }
+    // Also where the file had a Dockerfile, which made room.
+    let scenario = with_file("dockerfile = 'x'").args(["--build-arg", "A=b", "--base-image", "scratch"]);
+    let run = scenario.plan();
+    assert_eq!(run.code, Some(2), "{}", run.stderr);
+    run.says(words);
+}
+
+#[test]
 fn a_value_is_refused_alike_from_everywhere() {
     let expected = "expected a time such as 30m, 90s or 1h30m";
     let hint = "correct it there; 'hotfix plan --help' describes --step-timeout";

@@ -117,9 +117,9 @@ pub(super) fn complete(
     let strongest = settle::strongest(settings.clone(), &given, &options);
     let Settled { held: settled, dropped } =
         settle::settle(settings, &given, &options).map_err(|problem| wrong(problem, &strongest))?;
-    let cli = Cli::try_parse_from(with(&typed, &settled)).map_err(|error| {
+    let cli = parse(&with(&typed, &settled)).map_err(|error| {
         // Only where the command line is right by itself can a setting have to do with it.
-        let alone = Cli::try_parse_from(&typed).err();
+        let alone = parse(&typed).err();
         let places: Vec<&str> = settled.iter().map(|setting| setting.place.as_str()).collect();
         let places = if alone.is_some() { Vec::new() } else { places };
         wrong(problem::command_line(&options, &alone.unwrap_or(error), &places), &settled)
@@ -130,6 +130,14 @@ pub(super) fn complete(
     let origins = origins.map(|setting| format!("--{} is set by {}", setting.name, setting.place));
     let origins = origins.chain(dropped).collect();
     Ok(Complete { cli, warnings: environment.mistyped(&options), origins })
+}
+
+/// What a command line says that is complete.
+fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
+    let cli = Cli::try_parse_from(words)?;
+    // Clap asks for no option that would not go with another one that is given, and what needed it would be without effect.
+    let without_rivals = options::with_each_option(Cli::command(), |arg| arg.conflicts_with(options::none()));
+    without_rivals.try_get_matches_from(words).map(|_| cli)
 }
 
 /// The definition of a command line that the settings will complete.
