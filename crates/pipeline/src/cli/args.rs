@@ -123,6 +123,7 @@ pub enum Command {
     /// Show what an image contains, from its labels, else from the product's files in it
     Inspect {
         /// A reference (looked for in the engine, then in its registry), or oci:DIR or oci:DIR:TAG
+        #[arg(value_parser = super::paths::place)]
         image: String,
     },
     /// Unpacked packs that are kept to be used again

@@ -191,7 +191,7 @@ pub struct EnvPlace {
     #[arg(long, value_name = "FILE", default_value = "environments.toml", help_heading = "Environments")]
     pub environments: PathBuf,
     /// The ledger: a tag in a registry, or file:PATH [default: as the file says, else hotfix-ledger beside production's images]
-    #[arg(long, value_name = "PLACE", help_heading = "Environments")]
+    #[arg(long, value_name = "PLACE", value_parser = super::paths::place, help_heading = "Environments")]
     pub ledger: Option<String>,
     /// The cache
     #[command(flatten)]

@@ -13,6 +13,7 @@ use hotfix_docker::base::Platform;
 
 use super::args::{duration, size};
 use super::cache_args::CacheOptions;
+use super::paths::{output, place};
 use crate::plan::DEFAULT_BASE_IMAGE;
 use crate::request::{Output, Owner, Request, ToolCredentials, WorkspaceMode};
 
@@ -20,10 +21,10 @@ use crate::request::{Output, Owner, Request, ToolCredentials, WorkspaceMode};
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Image")]
 pub struct ImageOptions {
-    #[arg(long, value_name = "REF", help = format!("OS and Java to put the product on; scratch for none, oci:DIR[:TAG] for a layout [default: {DEFAULT_BASE_IMAGE}, with --output oci:DIR scratch]"))]
+    #[arg(long, value_name = "REF", value_parser = place, help = format!("OS and Java to put the product on; scratch for none, oci:DIR[:TAG] for a layout [default: {DEFAULT_BASE_IMAGE}, with --output oci:DIR scratch]"))]
     base_image: Option<String>,
     /// An image that already holds the product, such as the vendor's own: only the hotfixes are added
-    #[arg(long, value_name = "REF", conflicts_with_all = ["base_image", "dockerfile", "vendor_image", "chown"])]
+    #[arg(long, value_name = "REF", value_parser = place, conflicts_with_all = ["base_image", "dockerfile", "vendor_image", "chown"])]
     from_image: Option<String>,
     /// A Dockerfile of your own; its folder and the hotfixed <product>-<version>/ are the context
     #[arg(long, value_name = "FILE", conflicts_with_all = ["base_image", "vendor_image", "entrypoint", "env", "product_home", "chown"])]
@@ -62,7 +63,7 @@ pub struct ImageOptions {
     #[arg(long, value_name = "K=V", value_parser = key_value)]
     label: Vec<(String, String)>,
     /// Where the image goes: docker, or oci:DIR for an OCI image layout that needs no engine
-    #[arg(long, value_name = "WHERE", default_value = "docker")]
+    #[arg(long, value_name = "WHERE", default_value = "docker", value_parser = output)]
     output: Output,
     /// Push every name
     #[arg(long)]

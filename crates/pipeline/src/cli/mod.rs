@@ -10,6 +10,7 @@ mod github;
 mod image_args;
 mod images;
 mod output;
+mod paths;
 mod progress;
 mod server;
 mod server_args;

@@ -119,6 +119,41 @@ fn a_value_is_refused_alike_from_everywhere() {
 }
 
 #[test]
+fn a_home_that_no_shell_has_written_out_is_refused() {
+    let expected = "~ is not your home here: write the folder out or use $HOME (a folder called ~ is ./~)";
+    let hint = |option: &str| format!("correct it there; 'hotfix plan --help' describes --{option}");
+    refused(
+        Scenario::new().args(["--output", "oci:~/x"]).plan(),
+        &format!("command line: invalid value 'oci:~/x' for '--output <WHERE>': {expected}"),
+        &hint("output"),
+    );
+    refused(
+        with_file("report = '~/r'").plan(),
+        &format!("hotfix.toml:1:10: invalid value '~/r' for 'report': {expected}"),
+        &hint("report"),
+    );
+    refused(
+        Scenario::new().env("HOTFIX_CACHE_DIR", "~/c").plan(),
+        &format!("HOTFIX_CACHE_DIR: invalid value '~/c' for 'cache-dir': {expected}"),
+        &hint("cache-dir"),
+    );
+    for arguments in [
+        ["--workspace", "~/w"],
+        ["--dockerfile", "~/Dockerfile"],
+        ["--base-image", "oci:~/base"],
+        ["--from-image", "oci:~/image:1"],
+    ] {
+        let scenario = Scenario::new().args(arguments);
+        let run = scenario.plan();
+        assert_eq!(run.code, Some(2), "{arguments:?}: {}", run.stderr);
+        run.says(expected).leaves_nothing();
+    }
+    let scenario = Scenario::new().args(["--report", "./~/r"]);
+    scenario.apply().succeeds();
+    assert!(scenario.path("~/r/report.json").is_file());
+}
+
+#[test]
 fn a_value_of_a_wrong_type_is_told_what_was_expected() {
     for (text, place, words) in [
         ("push = 'yes'", "1:8", "for 'push': expected true or false, found text"),

@@ -142,7 +142,7 @@ fn parse(words: &[OsString]) -> Result<Cli, clap::Error> {
 
 /// The definition of a command line that the settings will complete.
 fn partial() -> Command {
-    options::with_each_option(Cli::command(), |arg| arg.requires(options::none()))
+    options::with_each_option(options::checked(), |arg| arg.requires(options::none()))
 }
 
 fn refusal(typed: &[OsString], environment: &Environment, error: clap::Error) -> Refusal {

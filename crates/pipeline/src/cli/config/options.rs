@@ -7,6 +7,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use super::super::args::Cli;
+use super::super::paths;
 
 /// Options that are no settings: they end the run, or say where the settings are.
 const NO_SETTINGS: [&str; 3] = ["help", "version", "config"];
@@ -49,7 +50,7 @@ impl Options {
     /// `path` is the command of this run, without the program's name.
     pub(super) fn new(path: &[&str]) -> Self {
         let strict = commands(Cli::command());
-        let lenient = commands(with_each_option(Cli::command(), |arg| arg.required(false).conflicts_with(none())));
+        let lenient = commands(with_each_option(checked(), |arg| arg.required(false).conflicts_with(none())));
         let pairs = strict.into_iter().zip(lenient);
         let definition = |((at, strict), (_, lenient)): ((Vec<String>, _), (_, _))| {
             (at != path, Definition { path: at, strict, lenient })
@@ -189,6 +190,11 @@ pub(super) fn setting_name<'a>(path: &[impl AsRef<str>], arg: &'a Arg) -> Option
 pub(super) fn long_name(shown: &str) -> Option<String> {
     let name = shown.strip_prefix("--")?;
     Some(name.split([' ', '=', '[']).next().unwrap_or(name).to_owned())
+}
+
+/// The definition of the command line, with paths looked at as they are given.
+pub(super) fn checked() -> Command {
+    with_each_option(Cli::command(), paths::checked)
 }
 
 /// What takes a relation between options away.
