@@ -1,6 +1,6 @@
 //! Paths as they are given, before anybody opens or makes them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Arg;
 use clap::builder::{PathBufValueParser, TypedValueParser, ValueParser};
@@ -25,7 +25,17 @@ pub(super) fn place(text: &str) -> Result<String, String> {
 /// Where the image goes.
 pub(super) fn output(text: &str) -> Result<Output, String> {
     check(text)?;
-    text.parse()
+    let output = text.parse()?;
+    match &output {
+        Output::Layout(folder) if has_tag(folder) => Err("expected oci:DIR: the tag is given by --tag".to_owned()),
+        _ => Ok(output),
+    }
+}
+
+/// Whether it is as other options take a layout and a tag in it, and no folder that is there.
+fn has_tag(folder: &Path) -> bool {
+    let shown = folder.to_string_lossy();
+    shown.rsplit_once(':').is_some_and(|(_, tag)| !tag.contains('/')) && !folder.exists()
 }
 
 fn path(path: PathBuf) -> Result<PathBuf, String> {

@@ -154,6 +154,22 @@ fn a_home_that_no_shell_has_written_out_is_refused() {
 }
 
 #[test]
+fn a_tag_in_the_name_of_a_layout_is_refused_where_one_is_written() {
+    refused(
+        Scenario::new().args(["--output", "oci:image:1"]).plan(),
+        "command line: invalid value 'oci:image:1' for '--output <WHERE>': expected oci:DIR: the tag is given by --tag",
+        "correct it there; 'hotfix plan --help' describes --output",
+    );
+    let scenario = with_file("output = 'oci:image:1'");
+    assert_eq!(scenario.plan().code, Some(2));
+    // A folder that is called so is meant, and so is one below another with a colon in its name.
+    std::fs::create_dir(scenario.path("image:1")).expect("a folder");
+    assert_eq!(scenario.plan().code, Some(0), "{}", scenario.plan().stderr);
+    let below = Scenario::new().args(["--output", "oci:a:b/image"]);
+    assert_eq!(below.plan().code, Some(0), "{}", below.plan().stderr);
+}
+
+#[test]
 fn a_value_of_a_wrong_type_is_told_what_was_expected() {
     for (text, place, words) in [
         ("push = 'yes'", "1:8", "for 'push': expected true or false, found text"),
