@@ -179,6 +179,10 @@ async fn show(cli: &Cli, image: &str) -> u8 {
 }
 
 async fn plan(cli: &Cli, request: Request) -> u8 {
+    // In a file or a variable it is for the runs that write one.
+    if request.report.is_some() && !cli.set_elsewhere.contains("report") {
+        warn!("--report is not written by a plan");
+    }
     let mut recorder = Recorder::new(Interrupt::listen().unwrap_or_default(), request.step_timeout);
     match Plan::resolve(&request, CredentialState::NotNeeded, &mut recorder).await {
         Ok(plan) => output::answer(&cli.talk, &plan),

@@ -108,6 +108,21 @@ fn a_dry_run_is_a_plan() {
 }
 
 #[test]
+fn a_plan_says_that_it_writes_no_report_to_whoever_asked_for_one_now() {
+    let words = "--report is not written by a plan";
+    let scenario = Scenario::new().args(["--report", "report"]);
+    let run = scenario.plan().says(words).leaves_nothing();
+    assert_eq!(run.code, Some(0));
+    let scenario = scenario.args(["--dry-run"]);
+    assert_eq!(scenario.apply().says(words).leaves_nothing().code, Some(0));
+    assert!(!scenario.path("report").exists());
+    let elsewhere = Scenario::new().env("HOTFIX_REPORT", "report");
+    assert_eq!(elsewhere.plan().does_not_say(words).code, Some(0));
+    let elsewhere = Scenario::new().with_file("hotfix.toml", "report = 'report'");
+    assert_eq!(elsewhere.plan().does_not_say(words).code, Some(0));
+}
+
+#[test]
 fn a_plan_of_bad_inputs_fails_as_apply_would() {
     Scenario::new().with_pack_path("packs/missing.zip").plan().fails(4, "validate-inputs").prints("");
     let run = Scenario::new().without_hotfixes();
