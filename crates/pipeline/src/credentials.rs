@@ -43,11 +43,18 @@ pub struct CredentialSources {
 
 impl CredentialSources {
     /// The credentials: positional arguments, then options, then environment; user name and password each on its own.
-    /// `None` where one of the two is nowhere to be found, or empty: an unset secret of a pipeline is.
+    /// What is missing, where one of the two is nowhere to be found, or empty: an unset secret of a pipeline is.
     ///
     /// # Errors
     /// Where the file or standard input cannot be read, or holds no password.
-    pub fn read(self) -> Result<Option<Credentials>, Problem> {
+    pub fn read(self) -> Result<Result<Credentials, Missing>, Problem> {
+        // Whoever gave it meant something by it, and others would be taken in its place.
+        if self.positional_username.as_deref() == Some("") {
+            return Ok(Err(Missing::EmptyUsername));
+        }
+        if self.positional_password.as_ref().is_some_and(is_empty) {
+            return Ok(Err(Missing::EmptyPassword));
+        }
         let username = self.positional_username.or(self.username).or(self.environment_username);
         let password = match self.positional_password {
             Some(password) => Some(password),
@@ -57,10 +64,19 @@ impl CredentialSources {
                 None => self.environment_password,
             },
         };
-        let not_empty = |text: &String| !text.is_empty();
-        let password = password.filter(|password| !password.expose_secret().is_empty());
-        Ok(username.filter(not_empty).zip(password).map(|(username, password)| Credentials { username, password }))
+        let username = username.filter(|username| !username.is_empty());
+        Ok(match (username, password.filter(|password| !is_empty(password))) {
+            (Some(username), Some(password)) => Ok(Credentials { username, password }),
+            (Some(_), None) => Err(Missing::Password),
+            (None, Some(_)) => Err(Missing::Username),
+            (None, None) => Err(Missing::Both),
+        })
     }
+}
+
+/// Whether nobody can have this password.
+pub fn is_empty(password: &SecretString) -> bool {
+    password.expose_secret().is_empty()
 }
 
 fn password_from_file(path: &Path) -> Result<SecretString, Problem> {
@@ -98,14 +114,48 @@ fn password_from(source: impl Read, name: &str) -> Result<SecretString, Problem>
     Ok(line.into())
 }
 
-/// What a run says where there are no credentials.
-pub fn missing() -> Problem {
-    Problem::new(
-        "there are no credentials for the update tool: a user name and a password of a WSO2 account",
-        format!(
-            "set {USERNAME_VARIABLE} and {PASSWORD_VARIABLE}, or give --username with --password-file or --password-stdin"
-        ),
-    )
+/// Which of the credentials are not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Nobody said any.
+    Both,
+    /// There is a password alone.
+    Username,
+    /// There is a user name alone.
+    Password,
+    /// The third positional argument is there, and empty.
+    EmptyUsername,
+    /// The fourth positional argument is there, and empty.
+    EmptyPassword,
+}
+
+impl Missing {
+    /// What a run says that needs them.
+    pub fn problem(self) -> Problem {
+        let password = "--password-file or --password-stdin";
+        let leave_away = || {
+            format!(
+                "leave USERNAME and PASSWORD away where {USERNAME_VARIABLE} and {PASSWORD_VARIABLE} are set; else the variables \
+                 that they come from are not"
+            )
+        };
+        match self {
+            Self::Both => Problem::new(
+                "there are no credentials for the update tool: a user name and a password of a WSO2 account",
+                format!("set {USERNAME_VARIABLE} and {PASSWORD_VARIABLE}, or give --username with {password}"),
+            ),
+            Self::Username => Problem::new(
+                "there is no user name for the update tool, only a password",
+                format!("set {USERNAME_VARIABLE}, or give --username"),
+            ),
+            Self::Password => Problem::new(
+                "there is no password for the update tool, only a user name",
+                format!("set {PASSWORD_VARIABLE}, or give {password}"),
+            ),
+            Self::EmptyUsername => Problem::new("USERNAME, the third argument, is empty", leave_away()),
+            Self::EmptyPassword => Problem::new("PASSWORD, the fourth argument, is empty", leave_away()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -123,9 +173,10 @@ mod tests {
             ..CredentialSources::default()
         };
         let read = |sources: CredentialSources| {
-            sources.read().expect("readable").map(|c| (c.username, c.password.expose_secret().to_owned()))
+            let read = sources.read().expect("readable");
+            read.map(|c| (c.username, c.password.expose_secret().to_owned()))
         };
-        let pair = |u: &str, p: &str| Some((u.to_owned(), p.to_owned()));
+        let pair = |u: &str, p: &str| Ok((u.to_owned(), p.to_owned()));
         assert_eq!(read(all()), pair("p", "pp"));
         assert_eq!(
             read(CredentialSources { positional_username: None, positional_password: None, ..all() }),
@@ -136,8 +187,13 @@ mod tests {
         assert_eq!(read(environment), pair("e", "ee"));
         assert_eq!(
             read(CredentialSources { environment_password: Some("x".into()), ..CredentialSources::default() }),
-            None
+            Err(Missing::Username)
         );
+        assert_eq!(
+            read(CredentialSources { positional_password: Some("".into()), ..all() }),
+            Err(Missing::EmptyPassword)
+        );
+        assert_eq!(read(CredentialSources::default()), Err(Missing::Both));
     }
 
     #[test]

@@ -7,7 +7,6 @@ use bytesize::ByteSize;
 use hotfix_docker::oci_layout;
 use hotfix_docker::reference::{ImageRef, without_password};
 
-use crate::credentials;
 use crate::dockerfile;
 use crate::pack::{Product, ProductPack, printable};
 use crate::plan::{BasePlan, CredentialState, DEFAULT_BASE_IMAGE, Method, image_version, split_layout};
@@ -39,8 +38,11 @@ impl Inputs {
             None => Source::Pack(ProductPack::open(&request.pack, request.max_unpacked_size)?),
         };
         check_folder(&request.hotfix_dir)?;
-        if credentials == CredentialState::Missing && (request.vendor_image || request.through != Some(0)) {
-            return Err(credentials::missing());
+        match credentials {
+            CredentialState::Missing(missing) if request.vendor_image || request.through != Some(0) => {
+                return Err(missing.problem());
+            }
+            _ => {}
         }
         // Parsed here so that a bad name fails in this step; the derived one follows once the sequence is known.
         parse_tags(&request.tags)?;

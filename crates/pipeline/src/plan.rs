@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use hotfix_docker::reference::ImageRef;
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::credentials::Missing;
 use crate::host::Host;
 use crate::hotfix::HotfixSequence;
 use crate::inputs::{Inputs, check_disk, tags};
@@ -35,7 +36,7 @@ pub enum CredentialState {
     /// They are.
     Given,
     /// They are not.
-    Missing,
+    Missing(Missing),
 }
 
 /// Where the base image comes from.

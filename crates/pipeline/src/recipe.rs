@@ -14,7 +14,7 @@ use crate::blocking::unless_cancelled;
 use crate::cache::{Cache, LayerKey};
 use crate::changes::PatchedProduct;
 use crate::checksums::InputDigests;
-use crate::credentials::{self, Credentials};
+use crate::credentials::{Credentials, Missing};
 use crate::delivery::{Destination, Guard, TagGuard};
 use crate::dockerfile::DockerfileRecipe;
 use crate::engine_problem::engine_problem;
@@ -176,7 +176,7 @@ impl Recipe {
                 destination.build(&image, &plan.tags, check, cache.as_ref(), cancel).await
             }
             Self::VendorTool(engine) => {
-                let (work, _) = work.ok_or_else(credentials::missing)?;
+                let (work, _) = work.ok_or_else(|| Missing::Both.problem())?;
                 vendor_image::build(work, engine, digests, cancel).await
             }
             Self::Dockerfile(engine, recipe) => {

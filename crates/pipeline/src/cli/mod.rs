@@ -29,7 +29,7 @@ use secrecy::ExposeSecret;
 use tracing::{debug, info, warn};
 
 use crate::blocking::unless_cancelled;
-use crate::credentials::{CredentialSources, Credentials};
+use crate::credentials::{self, CredentialSources, Credentials, Missing};
 use crate::inputs::{check_written_folders, hint_for};
 use crate::inspect::inspect;
 use crate::interrupt::{Interrupt, Signal};
@@ -209,7 +209,7 @@ async fn run(cli: &Cli, apply: &Apply) -> u8 {
             return cannot_start(cli, "signals cannot be received", &error);
         }
     };
-    if apply.password.is_some() {
+    if apply.password.as_ref().is_some_and(|password| !credentials::is_empty(password)) {
         warn!(
             "a password on the command line can be read by every user of this machine: use --password-file or --password-stdin"
         );
@@ -249,11 +249,14 @@ async fn apply_hotfixes(request: &Request, apply: &Apply, recorder: &mut Recorde
 }
 
 /// The one way to the credentials: from then on nobody else's lines show the password.
-async fn read_credentials(sources: CredentialSources, recorder: &mut Recorder) -> Result<Option<Credentials>, Failure> {
+async fn read_credentials(
+    sources: CredentialSources,
+    recorder: &mut Recorder,
+) -> Result<Result<Credentials, Missing>, Failure> {
     // Whoever is to give the password may never do so.
     let read = async |cancel| unless_cancelled(&cancel, move || sources.read()).await;
     let credentials = recorder.look_ahead(Step::ValidateInputs, read).await?;
-    if let (Some(commands), Some(credentials)) = (github::commands(), &credentials) {
+    if let (Some(commands), Ok(credentials)) = (github::commands(), &credentials) {
         commands.mask(credentials.password.expose_secret());
     }
     Ok(credentials)
@@ -261,13 +264,13 @@ async fn read_credentials(sources: CredentialSources, recorder: &mut Recorder) -
 
 async fn apply_request(
     request: &Request,
-    credentials: Option<Credentials>,
+    credentials: Result<Credentials, Missing>,
     recorder: &mut Recorder,
 ) -> Result<Vec<String>, Failure> {
     let state = match &credentials {
         _ if request.report_only_changes => CredentialState::NotNeeded,
-        Some(_) => CredentialState::Given,
-        None => CredentialState::Missing,
+        Ok(_) => CredentialState::Given,
+        Err(missing) => CredentialState::Missing(*missing),
     };
     let plan = Plan::resolve(request, state, recorder).await?;
     info!("{} {} with {} hotfixes", plan.product.name, plan.product.full_version(), plan.hotfixes.as_slice().len());
@@ -280,7 +283,7 @@ async fn apply_request(
             (false, false) => {}
         }
     }
-    let prepared = pipeline::prepare(plan, credentials, recorder).await?;
+    let prepared = pipeline::prepare(plan, credentials.ok(), recorder).await?;
     pipeline::execute(prepared, recorder).await?;
     Ok(tags)
 }

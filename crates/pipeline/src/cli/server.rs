@@ -13,7 +13,7 @@ use super::args::Cli;
 use super::server_args::{AccountOptions, BackupArgs, BackupChoice, MigrateArgs, RestoreArgs, RevertArgs, StateArgs};
 use super::{finish, output, read_credentials, recorder, server_image, show, write_report};
 use crate::blocking::blocking;
-use crate::credentials::{self, Credentials};
+use crate::credentials::{Credentials, Missing};
 use crate::host::Host;
 use crate::installation::Installation;
 use crate::installation::archive::Backup;
@@ -223,7 +223,7 @@ async fn plan(wish: Wish, backup: &BackupChoice, recorder: &mut Recorder) -> Res
 
 async fn credentials_of(account: &AccountOptions, recorder: &mut Recorder) -> Result<Credentials, Failure> {
     let credentials = read_credentials(account.credentials.sources(), recorder).await?;
-    recorder.check(Step::ValidateInputs, || credentials.ok_or_else(credentials::missing))
+    recorder.check(Step::ValidateInputs, || credentials.map_err(Missing::problem))
 }
 
 /// Keeps others from it, and tells what they have not finished.

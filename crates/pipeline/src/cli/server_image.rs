@@ -85,7 +85,7 @@ pub(super) async fn make(
     };
     info!("packing {} for an image", installation.home.display());
     let pack = recorder.look_ahead(Step::BuildImage, pack).await?;
-    apply_request(&request(args, pack, hotfixes), Some(credentials), recorder).await
+    apply_request(&request(args, pack, hotfixes), Ok(credentials), recorder).await
 }
 
 /// A place for a pack, and a folder without hotfixes.

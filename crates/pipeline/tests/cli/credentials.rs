@@ -21,11 +21,33 @@ fn none() {
         .says("there are no credentials for the update tool")
         .says("UPDATE_TOOL_PASSWORD");
     let scenario = scenario.env("UPDATE_TOOL_USERNAME", USERNAME);
-    scenario.apply().fails(4, "validate-inputs").says("there are no credentials");
+    scenario.apply().fails(4, "validate-inputs").says("there is no password for the update tool, only a user name");
     let scenario = scenario.env("UPDATE_TOOL_USERNAME", "").env("UPDATE_TOOL_PASSWORD", PASSWORD);
-    scenario.apply().fails(4, "validate-inputs").says("there are no credentials");
+    scenario.apply().fails(4, "validate-inputs").says("there is no user name for the update tool, only a password");
     let scenario = self::scenario().env("UPDATE_TOOL_PASSWORD", "");
-    scenario.apply().fails(4, "validate-inputs").says("there are no credentials");
+    scenario.apply().fails(4, "validate-inputs").says("there is no password for the update tool");
+    let scenario = self::scenario().without_credentials().args(["-u", "jo"]);
+    let run = scenario.apply().fails(4, "validate-inputs").says("there is no password for the update tool");
+    run.says("next: set UPDATE_TOOL_PASSWORD, or give --password-file or --password-stdin");
+}
+
+/// Variables that are not set, of a job that gave them to the old script.
+#[test]
+fn empty_in_the_old_scripts_order() {
+    let scenario = scenario();
+    let run = |username: &str, password: &str| {
+        let inputs = ["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes", username, password, "--output", "oci:image"];
+        let run = scenario.run(&inputs).fails(4, "validate-inputs");
+        let next =
+            "next: leave USERNAME and PASSWORD away where UPDATE_TOOL_USERNAME and UPDATE_TOOL_PASSWORD are set;";
+        run.says(next).does_not_say("there are no credentials")
+    };
+    run("", "").says("USERNAME, the third argument, is empty").does_not_say("can be read by every user");
+    run("", PASSWORD).says("USERNAME, the third argument, is empty");
+    run(USERNAME, "").says("PASSWORD, the fourth argument, is empty").does_not_say("can be read by every user");
+    // Nobody needs them here.
+    let inputs = ["apply", "packs/wso2am-4.1.0.10.zip", "hotfixes", "", "", "--output", "oci:image", "--through", "0"];
+    scenario.run(&inputs).succeeds();
 }
 
 #[test]
