@@ -122,24 +122,31 @@ impl Placement {
     }
 }
 
-/// Whether what the user sets as `WSO2_SERVER_HOME` leads to the product, which is in `home`: what the image starts is there.
+/// Whether what the user sets as `WSO2_SERVER_HOME` leads to the product, which is in `home`: what the image starts is there. Where it
+/// leads to nothing, that is warned of.
 ///
 /// # Errors
-/// Where it leads elsewhere, or the image cannot be looked at.
+/// Where it leads to another product, or the image cannot be looked at.
 pub(crate) async fn check_env(plan: &Plan, base: &BaseImage, home: &str, cache: Option<&Cache>) -> Result<(), Problem> {
     let Some((_, said)) = plan.request.env.iter().rfind(|(key, _)| key == HOME_VARIABLE) else { return Ok(()) };
     let unreadable =
         |error| Problem::new(format!("the image {} cannot be looked at", base.name), "see the cause").because(error);
-    match follow(base, said, cache).await.map_err(unreadable)? {
-        Some(leads_to) if leads_to == home => Ok(()),
-        _ => Err(Problem::new(
+    let leads_to = follow(base, said, cache).await.map_err(unreadable)?.filter(|leads_to| leads_to != home);
+    let other = leads_to.iter().map(|leads_to| format!("{leads_to}/{PRODUCT_TXT}")).collect::<Vec<_>>();
+    let has_other = !other.is_empty() && !look(cache, base, &other).await.map_err(unreadable)?.is_empty();
+    let said = printable(said);
+    if has_other {
+        return Err(Problem::new(
             format!(
-                "--env {HOME_VARIABLE} says {}, but the product goes to /{home}: the image would start another one, or none",
-                printable(said)
+                "--env {HOME_VARIABLE} says {said}, where the image has another product: it would be started, without the hotfixes"
             ),
-            format!("leave it away, or give --env {HOME_VARIABLE}=/{home}; --product-home puts the product elsewhere"),
-        )),
+            format!("leave it away, or give --env {HOME_VARIABLE}=/{home}, where the product goes"),
+        ));
     }
+    if leads_to.is_some() || home_in_image(&said).is_none() {
+        tracing::warn!("--env {HOME_VARIABLE} says {said}, but the product goes to /{home}");
+    }
+    Ok(())
 }
 
 /// Whether the base has no product where its own entry point would look for it: that one would be started, without the

@@ -211,7 +211,7 @@ fn a_ledger_with_nothing_in_it_is_told() {
     let words = "there is nothing in the ledger";
     estate.env("history").succeeds().says(&format!("{words} {}", estate.tag("hotfix-ledger")));
     estate.env("history --ledger file:typo.jsonl").succeeds().says(&format!("{words} file:typo.jsonl"));
-    estate.env("history --ledger file:~/l").fails_with(2).says("'~' is known to shells only");
+    estate.env("history --ledger file:~/l").fails_with(2).says("~ is not your home here");
     estate.env("fixed-in wso2am-4.1.0.10/hf-1 20").succeeds().says("no environment holds wso2am-4.1.0.10/hf-1");
     estate.env("history").succeeds().does_not_say(words);
 }

@@ -23,7 +23,9 @@ impl Disk {
     /// The same with a bound of any kind.
     fn with(place: &Path, bound: &str) -> Option<Self> {
         fs::create_dir_all(place).expect("made");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", bound, "none"]).arg(place).output();
+        // Of a place that others can write to there would be a warning.
+        let options = format!("{bound},mode=0755");
+        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "none"]).arg(place).output();
         if mount.is_ok_and(|output| output.status.success()) {
             return Some(Self(place.to_owned()));
         }

@@ -141,7 +141,8 @@ impl World {
     /// The words of a command, with names of here; what would be a default that is not to be had here is given.
     fn words(&self, command: &str) -> Vec<String> {
         let command = command.split(" >").next().expect("one").replace("registry.example.org", &self.registry.host);
-        let mut words = words_of(&command);
+        // As a shell does with a home of here.
+        let mut words: Vec<String> = words_of(&command).iter().map(|word| word.replacen("~/", "home/", 1)).collect();
         for (name, value) in [("$WSO2_USER", USERNAME), ("$WSO2_PASSWORD", PASSWORD)] {
             words.iter_mut().filter(|word| *word == name).for_each(|word| value.clone_into(word));
         }

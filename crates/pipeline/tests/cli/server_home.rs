@@ -95,19 +95,22 @@ fn a_variable_that_leads_elsewhere_is_refused() {
         scenario.run(&words.split_whitespace().collect::<Vec<_>>())
     };
     apply("--through 0 --base-image scratch --product-home /opt/old --output oci:base").succeeds();
-    let says = |home: &str, place: &str| {
-        format!(
-            "--env WSO2_SERVER_HOME says {home}, but the product goes to {place}: the image would start another one, or none"
-        )
-    };
-    for home in ["/opt/old", "/nowhere", ""] {
-        let run = apply(&format!("--base-image oci:base --output oci:image --env WSO2_SERVER_HOME={home}"));
-        let run = run.fails(8, "build-image").says(&says(home, "/home/wso2carbon/wso2am-4.1.0"));
-        run.says("next: leave it away, or give --env WSO2_SERVER_HOME=/home/wso2carbon/wso2am-4.1.0");
-    }
-    let elsewhere = "--from-image oci:base --output oci:image --env WSO2_SERVER_HOME=/home/wso2carbon/wso2am-4.1.0";
-    apply(elsewhere).fails(4, "validate-inputs").says(&says("/home/wso2carbon/wso2am-4.1.0", "/opt/old"));
+    let run = apply("--base-image oci:base --output oci:image --env WSO2_SERVER_HOME=/opt/old/");
+    let run =
+        run.fails(8, "build-image").says("--env WSO2_SERVER_HOME says /opt/old/, where the image has another product");
+    run.says("next: leave it away, or give --env WSO2_SERVER_HOME=/home/wso2carbon/wso2am-4.1.0");
     assert!(!scenario.path("image").exists());
-    apply("--base-image scratch --output oci:image --product-home /opt/am --env WSO2_SERVER_HOME=/x --env WSO2_SERVER_HOME=/opt/am/").succeeds();
-    apply("--from-image oci:base --output oci:image --env WSO2_SERVER_HOME=/opt/old").succeeds();
+    for home in ["/nowhere", ""] {
+        let run = apply(&format!("--base-image oci:base --output oci:image --env WSO2_SERVER_HOME={home}")).succeeds();
+        run.says(&format!("--env WSO2_SERVER_HOME says {home}, but the product goes to /home/wso2carbon/wso2am-4.1.0"));
+    }
+    // The last one counts.
+    let words = "--base-image scratch --output oci:image --product-home /opt/am --env WSO2_SERVER_HOME=/x --env WSO2_SERVER_HOME=/opt/am/";
+    apply(words).succeeds().does_not_say("WARN");
+    apply("--from-image oci:base --output oci:image --env WSO2_SERVER_HOME=/opt/old").succeeds().does_not_say("WARN");
+    let twice =
+        "apply packs/wso2am-4.1.0.10.zip hotfixes --through 0 --base-image oci:base --output oci:twice --tag b:1";
+    scenario.run(&twice.split(' ').collect::<Vec<_>>()).succeeds();
+    let words = "--from-image oci:twice --product-home /home/wso2carbon/wso2am-4.1.0 --output oci:image --env WSO2_SERVER_HOME=/opt/old";
+    apply(words).fails(4, "validate-inputs").says("where the image has another product");
 }
