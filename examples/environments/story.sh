@@ -36,7 +36,8 @@ storage: { filesystem: { rootdirectory: "$folder/$1" } }
 http: { addr: "127.0.0.1:0" }
 ${2:-}
 YAML
-    docker-registry serve "$1.yml" >"$1.log" 2>&1 &
+    : >"$1.log" # There when it is looked into.
+    docker-registry serve "$1.yml" >>"$1.log" 2>&1 &
     processes+=($!)
     for _ in $(seq 100); do
         host=$(sed -n 's/.*listening on \(127\.0\.0\.1:[0-9]*\).*/\1/p' "$1.log" | head -n 1)

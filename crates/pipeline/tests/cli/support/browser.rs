@@ -17,13 +17,20 @@ pub struct Browser {
 impl Browser {
     /// With a window of so many pixels; none where there is no Chromium here, which is told.
     pub fn start(width: u32, height: u32) -> Option<Self> {
-        let driver = Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let Ok(mut driver) = driver else {
-            skip("no chromedriver is here (Debian: chromium-driver)");
-            return None;
+        let (driver, lines, started) = loop {
+            let driver =
+                Command::new("chromedriver").arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+            let Ok(mut driver) = driver else {
+                skip("no chromedriver is here (Debian: chromium-driver)");
+                return None;
+            };
+            let mut lines = BufReader::new(driver.stdout.take().expect("piped")).lines().map_while(Result::ok);
+            // It ends where the free port that it has chosen is taken the moment after.
+            match lines.find(|line| line.contains("successfully on port ")) {
+                Some(started) => break (driver, lines, started),
+                None => driver.wait().map(drop).expect("it has ended"),
+            }
         };
-        let mut lines = BufReader::new(driver.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        let started = lines.find(|line| line.contains("successfully on port ")).expect("it starts");
         let port: String = started.rsplit(' ').next().expect("a word").chars().filter(char::is_ascii_digit).collect();
         // Or it would be ended by a pipe that nobody reads.
         std::thread::spawn(move || lines.count());
