@@ -46,21 +46,23 @@ pub fn named_images(text: &str, arguments: &BTreeMap<String, String>) -> NamedIm
             }
             "COPY" => {
                 let from = rest.split_whitespace().find_map(|word| word.strip_prefix("--from="));
-                let is_number = |name: &&str| name.parse::<usize>().is_ok();
-                let image = from.filter(|name| !is_number(name) && find(&stages, name).is_none());
-                all.extend(image.map(str::to_owned));
+                all.extend(from.filter(|name| is_image(&stages, name)).map(str::to_owned));
             }
             "RUN" => {
                 let mounts = rest.split_whitespace().filter_map(|word| word.strip_prefix("--mount="));
                 let from = mounts.flat_map(|mount| mount.split(',')).filter_map(|part| part.strip_prefix("from="));
-                let images = from.filter(|name| name.parse::<usize>().is_err() && find(&stages, name).is_none());
-                all.extend(images.map(str::to_owned));
+                all.extend(from.filter(|name| is_image(&stages, name)).map(str::to_owned));
             }
             _ => {}
         }
     }
     all.retain(|name| name != "scratch");
     NamedImages { base: stages.pop().and_then(|stage| stage.base), all }
+}
+
+/// Whether files come from an image by that name, and not from a stage, by its name or its number.
+fn is_image(stages: &[Stage], name: &str) -> bool {
+    name.parse::<usize>().is_err() && find(stages, name).is_none()
 }
 
 fn find<'a>(stages: &'a [Stage], name: &str) -> Option<&'a Stage> {
